@@ -1,0 +1,126 @@
+/**
+ * Every setting of a node with its default (`NodeConfig`), and every limit with its reason (`limits`).
+ * Limits that are part of the protocol stand in schema/, beside what they bound. Peers never raise a limit of ours.
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { Address, Port } from "./schema/Address.ts"
+import { ConflictPolicy } from "./schema/Offer.ts"
+import { AcceptPolicy } from "./schema/Peer.ts"
+import { Name } from "./schema/Text.ts"
+
+/** The port a node listens on by TCP, and hears announcements on by UDP, unless told otherwise. */
+export const defaultPort = 9090
+
+/** The loopback port of the API, unless taken. */
+export const defaultApiPort = 9091
+
+/** A port to listen on; 0 takes any free one. */
+const ListenPort = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))
+
+export const NodeSettings = Schema.Struct({
+  /** What the node calls itself. */
+  name: Name,
+  /** Where identity, database and control file live; made with mode 0700 if missing. */
+  dataDir: Schema.String,
+  /** Where received files are published; made when first needed. */
+  received: Schema.String,
+  /** The interface address to listen on: `::` is all of them, IPv4 too. */
+  host: Schema.String,
+  /** Wanted TCP port; any free one is used when it is taken and `portIsFixed` is false. */
+  port: ListenPort,
+  /** True when a person chose the port: then a taken one is an error. */
+  portIsFixed: Schema.Boolean,
+  discovery: Schema.Boolean,
+  discoveryPort: Port,
+  /** Addresses to dial at start, and to keep. */
+  peers: Schema.Array(Address),
+  accept: AcceptPolicy,
+  conflict: ConflictPolicy,
+  /** Loopback port of the API; any free one is used when it is taken. */
+  apiPort: ListenPort
+})
+export type NodeSettings = typeof NodeSettings.Type
+
+/** The settings one node runs with. */
+export class NodeConfig extends Context.Service<NodeConfig, NodeSettings>()("kith/config/NodeConfig") {
+  static readonly defaults = {
+    received: "received_files",
+    host: "::",
+    port: defaultPort,
+    portIsFixed: false,
+    discovery: true,
+    discoveryPort: defaultPort,
+    peers: [],
+    accept: "ask",
+    conflict: "rename",
+    apiPort: defaultApiPort
+  } as const satisfies Partial<NodeSettings>
+
+  /** The defaults, with these settings over them. */
+  static readonly layer = (
+    settings: Pick<NodeSettings, "name" | "dataDir"> & Partial<NodeSettings>
+  ): Layer.Layer<NodeConfig> => Layer.succeed(NodeConfig, { ...NodeConfig.defaults, ...settings })
+}
+
+export const limits = {
+  /** A TLS handshake is two round trips; 5 s is a bad satellite link with losses, longer is an attack. */
+  tlsHandshake: Duration.seconds(5),
+  /** From the end of TLS to the peer's Hello (Attach on a data link). */
+  hello: Duration.seconds(5),
+  /** A dial by hand answers within this: nobody waits longer for a typing error. */
+  dial: Duration.seconds(5),
+  /** Unfinished inbound handshakes being worked on, in all and from one address; more wait unread. */
+  handshakesMax: 64,
+  handshakesPerAddressMax: 8,
+  /** Inbound connections waiting for a turn; beyond it they are closed. */
+  handshakesWaitingMax: 1024,
+  /** A quiet link is asked after this, and given up after `dead`: TCP itself would not notice for minutes. */
+  heartbeat: Duration.seconds(5),
+  dead: Duration.seconds(15),
+  /** Waits between dials of a wanted peer. */
+  redialFirst: Duration.millis(200),
+  redialMax: Duration.seconds(30),
+  /** Messages to an actor that it has not read yet; the sender waits. */
+  mailboxMax: 64,
+  /** Frames to a peer that are not written yet; `send` waits. */
+  outgoingMax: 256,
+  /** Frames of one kind waiting for the service that handles them. */
+  inboxMax: 1024,
+  /** Events a slow watcher may lag behind before it misses some, and is told so. */
+  eventsMax: 4096,
+  /** Peers kept because a person or a session made them worth keeping. */
+  peersMax: 4096,
+  /** Peers known from announcements alone; the one heard longest ago makes room. */
+  discoveredMax: 1024,
+  /** Addresses remembered for one peer. */
+  addressesMax: 16,
+  /** How often a node announces itself (with jitter), and how often it looks for new interfaces. */
+  announce: Duration.seconds(5),
+  /** Messages kept in memory, and messages waiting for one peer. */
+  historyMax: 10_000,
+  outboxMax: 1000,
+  /** Unfinished transfers with one peer, both directions together. */
+  transfersMax: 16,
+  /** Transfers that are over, kept to be shown. */
+  transfersShownMax: 1000,
+  /** Memory for blocks on their way, for the whole node. */
+  blockPoolBytes: 64 * 1024 * 1024,
+  /** Data is synced, and reported Safe, after this much or this long, whichever comes first. */
+  syncBytes: 64 * 1024 * 1024,
+  syncEvery: Duration.seconds(1),
+  /** A data link that moves no byte for this long is given up. */
+  stalled: Duration.seconds(30),
+  /** The receiver tries to open a data link itself this long before it asks to be dialled. */
+  dataDial: Duration.seconds(3),
+  /** An offer that nobody answers. */
+  offerExpires: Duration.hours(24),
+  /** Progress events of one transfer are at least this far apart. */
+  progressEvery: Duration.millis(100),
+  /** From the first signal to the end of the process. */
+  shutdown: Duration.seconds(2),
+  /** Entries named one by one where problems are listed. */
+  problemsShownMax: 100
+} as const

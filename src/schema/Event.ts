@@ -1,0 +1,23 @@
+/** What happened in a node, for whoever watches: the page, `--watch`, an embedding app. */
+import * as Schema from "effect/Schema"
+import { Message } from "./Message.ts"
+import { Transfer } from "./Offer.ts"
+import { Peer } from "./Peer.ts"
+import { PeerId } from "./PeerId.ts"
+
+export const Event = Schema.TaggedUnion({
+  /** A peer is new, or something shown of it changed. */
+  PeerChanged: { peer: Peer },
+  PeerRemoved: { id: PeerId },
+  /** A message is new here, sent or received. */
+  MessageAdded: { message: Message },
+  /** A message's state advanced. */
+  MessageChanged: { message: Message },
+  /** A transfer is new, changed state, or made progress (at most 10 times a second each). */
+  TransferChanged: { transfer: Transfer },
+  /** Something a person must see. */
+  Alarm: { kind: Schema.Literals(["changedKey", "clonedIdentity"]), peer: PeerId, text: Schema.String },
+  /** This watcher was too slow and missed events: read the lists again. */
+  Missed: { count: Schema.Natural }
+})
+export type Event = typeof Event.Type

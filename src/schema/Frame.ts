@@ -1,0 +1,241 @@
+/**
+ * Every message of a control link, and how its bytes are cut from the stream.
+ *
+ * On the wire a frame is a 4-byte big-endian length and that many bytes of UTF-8 JSON, the encoding of one
+ * `Frame`. A bad length, UTF-8 or JSON ends the link (`FrameError`). A frame of an unknown kind is skipped and
+ * counted; one that its schema refuses is answered with `Refused`, and the link lives (`Decoded`). Pure.
+ */
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { Port } from "./Address.ts"
+import { Epoch, GroupId, Instance, MessageId, TransferId } from "./Id.ts"
+import { Mtime, Size } from "./Manifest.ts"
+import { PeerId } from "./PeerId.ts"
+import { ChatText, Name, Reason, Word } from "./Text.ts"
+
+/** The protocol this code speaks. Another major version is refused; a newer minor one must interoperate. */
+export const version = { major: 1, minor: 0 } as const
+
+/** Largest control frame before the peer's Hello, in bytes of JSON. */
+export const helloMaxBytes = 8 * 1024
+
+/** Largest control frame, in bytes of JSON: 64 KiB of chat may need six times that once JSON has escaped it. */
+export const frameMaxBytes = 512 * 1024
+
+const Counter = Schema.Natural
+
+export const Frame = Schema.TaggedUnion({
+  /** The first frame of each side. The id must be the certificate's. */
+  Hello: {
+    version: Schema.Struct({ major: Counter, minor: Counter }),
+    features: Schema.Array(Word).check(Schema.isMaxLength(64)),
+    id: PeerId,
+    instance: Instance,
+    name: Name,
+    port: Port
+  },
+  /** Are you there? Answered by a Pong with the same nonce. */
+  Ping: { nonce: Counter },
+  Pong: { nonce: Counter },
+  /** The last frame of a link: why it ends. A reason this node does not know is still a goodbye. */
+  Goodbye: { reason: Word, message: Schema.optionalKey(Reason) },
+  /** A frame was understood as JSON but not accepted; the link lives. */
+  Refused: { frame: Word, reason: Reason },
+  /** The sender's name has changed. */
+  Profile: { name: Name },
+  /** One chat message. `(epoch, seq)` counts what this sender sent to this receiver. */
+  Chat: {
+    id: MessageId,
+    epoch: Epoch,
+    seq: Counter,
+    toEveryone: Schema.Boolean,
+    sentAt: Mtime,
+    text: ChatText
+  },
+  /** Every message of this epoch up to and including `seq` is safe here, or was read. */
+  ChatReceipt: { epoch: Epoch, seq: Counter, state: Schema.Literals(["delivered", "read"]) },
+  /** After Hello: transfers with you that are not finished here. */
+  Transfers: {
+    unfinished: Schema.Array(Schema.Struct({ transfer: TransferId, role: Schema.Literals(["send", "receive"]) })).check(
+      Schema.isMaxLength(64)
+    )
+  },
+  /** I would like to send you this. The manifest is pulled on a data link. */
+  Offer: { transfer: TransferId, group: GroupId, name: Name, files: Counter, directories: Counter, bytes: Size },
+  /** What became of an offer, once its whole manifest was seen. */
+  OfferReply: { transfer: TransferId, decision: Schema.Literals(["accepted", "declined"]), reason: Reason },
+  TransferControl: { transfer: TransferId, action: Schema.Literals(["pause", "resume", "cancel"]), reason: Reason },
+  /** From the receiver: it is over, and how. `failed` names at most 100 entries. */
+  TransferDone: {
+    transfer: TransferId,
+    outcome: Schema.Literals(["done", "partial", "failed"]),
+    failed: Schema.Array(Schema.Struct({ path: Schema.String, reason: Reason })).check(Schema.isMaxLength(100)),
+    error: Reason
+  },
+  /** The receiver could not reach the sender: dial me for this transfer. */
+  DialMe: { transfer: TransferId, lane: Counter, attempt: Counter }
+})
+export type Frame = typeof Frame.Type
+export type FrameTag = Frame["_tag"]
+export type FrameOf<Tag extends FrameTag> = Extract<Frame, { readonly _tag: Tag }>
+
+/** Why a link says goodbye; the set a newer peer may extend. */
+export type GoodbyeReason =
+  | "shutdown"
+  | "duplicate"
+  | "replaced"
+  | "self"
+  | "idMismatch"
+  | "version"
+  | "protocol"
+  | "removed"
+  | "blocked"
+  | "silent"
+
+/** The stream of bytes is not frames: nothing after this point can be understood. */
+export class FrameError extends Schema.TaggedError<FrameError>()("FrameError", {
+  problem: Schema.Literals(["length", "utf8", "json"]),
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `bad ${this.problem} in a frame: ${this.detail}`
+  }
+}
+
+/** What one frame's bytes turned out to be. */
+export type Decoded<A> =
+  | { readonly _tag: "Known"; readonly frame: A }
+  | { readonly _tag: "Unknown"; readonly tag: string }
+  | { readonly _tag: "Invalid"; readonly tag: string; readonly reason: string }
+
+const utf8 = new TextDecoder("utf-8", { fatal: true })
+const encoder = new TextEncoder()
+
+/** A union's encoder and decoder between values and the bodies of frames. */
+export const codec = <A extends { readonly _tag: string }>(
+  schema: Schema.Codec<A, unknown>,
+  known: ReadonlySet<string>
+) => {
+  const decodeUnknown = Schema.decodeUnknownResult(schema)
+  const encodeSync = Schema.encodeUnknownSync(schema)
+
+  const decode = (body: Uint8Array): Result.Result<Decoded<A>, FrameError> => {
+    let text: string
+    try {
+      text = utf8.decode(body)
+    } catch {
+      return Result.fail(new FrameError({ problem: "utf8", detail: `${body.length} bytes are not UTF-8` }))
+    }
+    let json: unknown
+    try {
+      json = JSON.parse(text)
+    } catch {
+      return Result.fail(new FrameError({ problem: "json", detail: `${body.length} bytes are not JSON` }))
+    }
+    if (!Predicate.hasProperty(json, "_tag") || typeof json._tag !== "string") {
+      return Result.succeed({ _tag: "Invalid", tag: "?", reason: "a frame is an object with a _tag" })
+    }
+    const tag = json._tag
+    if (!known.has(tag)) return Result.succeed({ _tag: "Unknown", tag: tag.slice(0, 16).toWellFormed() })
+    return Result.succeed(
+      Result.match(decodeUnknown(json), {
+        onSuccess: (frame): Decoded<A> => ({ _tag: "Known", frame }),
+        onFailure: (error): Decoded<A> => ({
+          _tag: "Invalid",
+          tag,
+          reason: error.message.replace(/\s+/g, " ").slice(0, 160).toWellFormed()
+        })
+      })
+    )
+  }
+
+  /** The frame with its length before it, ready to write. */
+  const encode = (frame: A): Uint8Array => {
+    const body = encoder.encode(JSON.stringify(encodeSync(frame)))
+    const bytes = new Uint8Array(4 + body.length)
+    new DataView(bytes.buffer).setUint32(0, body.length)
+    bytes.set(body, 4)
+    return bytes
+  }
+
+  return { decode, encode }
+}
+
+export const { decode, encode } = codec(Frame, new Set(Object.keys(Frame.cases)))
+
+/**
+ * Cuts a stream of bytes into the bodies of frames, however it was split. A length over the limit is refused
+ * when its four bytes are there, before anything is set aside for it.
+ */
+export class Splitter {
+  private pending: Array<Uint8Array> = []
+  private size = 0
+  private limit: number
+
+  constructor(limit: number) {
+    this.limit = limit
+  }
+
+  /** The limit for the frames still to come, raised once the peer is known. */
+  setLimit(limit: number): void {
+    this.limit = limit
+  }
+
+  /** Bytes of an unfinished frame held here. */
+  get buffered(): number {
+    return this.size
+  }
+
+  /** Adds bytes (copied, so they may be reused by the caller). */
+  push(bytes: Uint8Array): void {
+    if (bytes.length === 0) return
+    this.pending.push(bytes.slice())
+    this.size += bytes.length
+  }
+
+  /** The next whole body; undefined until more bytes come. */
+  next(): Result.Result<Uint8Array | undefined, FrameError> {
+    if (this.size < 4) return Result.succeed(undefined)
+    const head = this.peek(4)
+    const length = new DataView(head.buffer, head.byteOffset, 4).getUint32(0)
+    if (length === 0 || length > this.limit) {
+      return Result.fail(new FrameError({ problem: "length", detail: `${length} bytes, of at most ${this.limit}` }))
+    }
+    if (this.size < 4 + length) return Result.succeed(undefined)
+    const whole = this.peek(4 + length)
+    this.drop(4 + length)
+    return Result.succeed(whole.subarray(4, 4 + length))
+  }
+
+  /** The first `count` buffered bytes in one piece. */
+  private peek(count: number): Uint8Array {
+    const first = this.pending[0]
+    if (first !== undefined && first.length >= count) return first
+    if (count <= 4) {
+      const head = new Uint8Array(count)
+      let at = 0
+      for (const chunk of this.pending) {
+        for (let i = 0; i < chunk.length && at < count; i++) head[at++] = chunk[i] ?? 0
+        if (at === count) break
+      }
+      return head
+    }
+    const joined = new Uint8Array(this.size)
+    let at = 0
+    for (const chunk of this.pending) {
+      joined.set(chunk, at)
+      at += chunk.length
+    }
+    this.pending = [joined]
+    return joined
+  }
+
+  private drop(count: number): void {
+    const first = this.pending[0]
+    if (first === undefined) return
+    if (first.length > count) this.pending[0] = first.subarray(count)
+    else this.pending.shift()
+    this.size -= count
+  }
+}

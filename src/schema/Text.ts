@@ -1,0 +1,56 @@
+/**
+ * Text that may cross the wire, and the way it is shown. Wire text is well-formed Unicode (a lone surrogate
+ * does not survive UTF-8) and is measured in UTF-8 bytes, since that is what costs memory and bandwidth.
+ */
+import * as Schema from "effect/Schema"
+
+const encoder = new TextEncoder()
+
+/** Length in UTF-8 bytes. */
+export const byteLength = (text: string): number => encoder.encode(text).length
+
+/** Well-formed Unicode of `min` to `max` UTF-8 bytes. */
+export const bounded = (options: { readonly min?: number; readonly max: number }) =>
+  Schema.String.check(
+    Schema.makeFilter((text: string) => text.isWellFormed() || "holds a lone surrogate, which is not Unicode text"),
+    Schema.makeFilter((text: string) => {
+      const bytes = byteLength(text)
+      if (bytes > options.max) return `is ${bytes} bytes of UTF-8, of at most ${options.max}`
+      return bytes >= (options.min ?? 0) || `is ${bytes} bytes of UTF-8, of at least ${options.min}`
+    })
+  )
+
+/** The longest chat message, in UTF-8 bytes: a long page of text; more is a file. */
+export const chatMaxBytes = 64 * 1024
+
+/** The longest name of a node, in UTF-8 bytes, so that an announcement fits its 512. */
+export const nameMaxBytes = 64
+
+/** One chat message. Anything Unicode holds, exactly as typed; showing it safely is `inert`'s concern. */
+export const ChatText = bounded({ min: 1, max: chatMaxBytes })
+
+/** What a node calls itself. Chosen by its owner and worth no trust: two peers may share one. */
+export const Name = bounded({ min: 1, max: nameMaxBytes })
+
+/** A sentence for a person, on the wire: why something was refused, what failed. */
+export const Reason = bounded({ max: 512 })
+
+/** A word that a newer version may extend, such as why a link ends. */
+export const Word = bounded({ min: 1, max: 64 })
+
+/**
+ * Control characters (C0, C1, DEL), bidirectional controls and invisible format characters. Shown as they are,
+ * they move a terminal's cursor, recolour it, or make `txt.exe` read as `exe.txt`.
+ */
+// oxlint-disable-next-line no-control-regex -- finding control characters is the point
+const unsafe = /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/gu
+
+/** Peer-given text made safe for a terminal or a log: each unsafe character becomes U+FFFD. */
+export const inert = (text: string): string => text.toWellFormed().replace(unsafe, "\ufffd")
+
+/** The same, keeping line breaks and tabs, for the body of a message. */
+export const inertLines = (text: string): string =>
+  text
+    .split("\n")
+    .map((line) => line.split("\t").map(inert).join("\t"))
+    .join("\n")

@@ -1,0 +1,16 @@
+/**
+ * Two sets of tests. `core` needs nothing but Node and stays under three minutes; `extra` needs root, a browser or
+ * minutes, and says in one line what it skips where that is missing.
+ */
+import { defineConfig } from "vitest/config"
+
+const extra = ["test/network/**/*.test.ts", "test/crash/**/*.test.ts", "test/browser/**/*.test.ts"]
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "core", include: ["test/**/*.test.ts"], exclude: extra, testTimeout: 30_000 } },
+      { test: { name: "extra", include: extra, testTimeout: 120_000, fileParallelism: false } }
+    ]
+  }
+})
