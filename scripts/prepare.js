@@ -1,0 +1,28 @@
+/**
+ * Runs once after `npm ci` in a checkout: builds dist/, and links `kith` so that `npx kith` finds it without a look
+ * at any registry. Plain JavaScript: it runs before anything is built.
+ */
+import { spawnSync } from "node:child_process"
+import { chmodSync, existsSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const bin = join(root, "node_modules", ".bin")
+
+const build = spawnSync(
+  process.execPath,
+  [join(root, "node_modules", "typescript", "bin", "tsc"), "--project", "tsconfig.build.json"],
+  {
+    cwd: root,
+    stdio: "inherit"
+  }
+)
+if (build.status !== 0) process.exit(build.status ?? 1)
+
+if (existsSync(bin)) {
+  chmodSync(join(root, "bin", "kith.js"), 0o755)
+  for (const name of ["kith", "kith.cmd"]) rmSync(join(bin, name), { force: true })
+  if (process.platform === "win32") writeFileSync(join(bin, "kith.cmd"), `@node "%~dp0\\..\\..\\bin\\kith.js" %*\r\n`)
+  else symlinkSync(join("..", "..", "bin", "kith.js"), join(bin, "kith"))
+}

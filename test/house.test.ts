@@ -1,0 +1,88 @@
+/** The house keeps its shape: imports go one way, and what touches the machine does so in few known rooms. */
+import { assert, describe, it } from "@effect/vitest"
+import { globSync, readFileSync } from "node:fs"
+import { dirname, join, relative } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..")
+
+/** Each room, and the rooms it may import from besides itself. */
+const arrows: Record<string, ReadonlyArray<string>> = {
+  schema: [],
+  config: ["schema"],
+  services: ["schema", "config"],
+  actors: ["schema", "config", "services"],
+  api: ["schema", "config", "services"],
+  cli: ["schema", "config", "services", "app", "api"],
+  app: ["schema", "config", "services", "actors", "api"],
+  main: ["cli", "app", "config"],
+  testing: ["schema", "config", "services", "actors", "app"],
+  index: ["schema", "config", "services", "actors", "api", "app"]
+}
+
+/** Node's own modules, and the only files (besides api/, cli/ and main, the edges) that may import them. */
+const machine: Record<string, RegExp> = {
+  "node:tls": /^src\/services\/T(ransportTls|lsLink)/,
+  "node:net": /^src\/(services\/(TransportTls|TlsLink|HandshakeGate|DatagramsUdp)|api\/)/,
+  "node:dgram": /^src\/services\/DatagramsUdp/,
+  "node:fs": /^src\/(services\/(Identity|FileStore|DataDirectory|Database)|api\/|cli\/|main)/,
+  "node:sqlite": /^src\/services\/(DataDirectory|Database)/
+}
+
+const room = (file: string): string => {
+  const [, first = ""] = file.split("/")
+  return first.replace(/\.ts$/, "")
+}
+
+const files = globSync("src/**/*.ts", { cwd: root }).map((file) => file.replaceAll("\\", "/"))
+
+const imports = (file: string): ReadonlyArray<string> =>
+  [...readFileSync(join(root, file), "utf8").matchAll(/(?:from|import\()\s*"([^"]+)"/g)].map((match) => match[1] ?? "")
+
+describe("the house", () => {
+  it("has only the rooms of the plan", () => {
+    assert.deepStrictEqual(
+      [...new Set(files.map(room))].filter((name) => !(name in arrows)),
+      []
+    )
+  })
+
+  it("has no arrow backwards", () => {
+    const wrong = files.flatMap((file) =>
+      imports(file)
+        .filter((target) => target.startsWith("."))
+        .map((target) => relative(root, join(root, dirname(file), target)).replaceAll("\\", "/"))
+        .filter((target) => room(target) !== room(file) && !(arrows[room(file)] ?? []).includes(room(target)))
+        .map((target) => `${file} -> ${target}`)
+    )
+    assert.deepStrictEqual(wrong, [])
+  })
+
+  it("touches the machine only in its edges", () => {
+    const wrong = files.flatMap((file) =>
+      imports(file)
+        .filter((target) => target in machine && machine[target]?.test(file) !== true)
+        .map((target) => `${file} -> ${target}`)
+    )
+    assert.deepStrictEqual(wrong, [])
+  })
+
+  it("imports effect by its parts, since its barrels cost half a second at start", () => {
+    const wrong = files.flatMap((file) =>
+      imports(file)
+        .filter((target) => /^(effect|effect\/[a-z-]+|@effect\/platform-node)$/.test(target))
+        .map((target) => `${file} -> ${target}`)
+    )
+    assert.deepStrictEqual(wrong, [])
+  })
+
+  it("has no clock, chance or detached fiber of its own", () => {
+    const own = /Date\.now\(|Math\.random\(|forkDetach\(|\bas any\b|as unknown as|Queue\.unbounded/
+    const wrong = files.flatMap((file) =>
+      readFileSync(join(root, file), "utf8")
+        .split("\n")
+        .flatMap((line, at) => (own.test(line) ? [`${file}:${at + 1} ${line.trim()}`] : []))
+    )
+    assert.deepStrictEqual(wrong, [])
+  })
+})
