@@ -75,5 +75,7 @@ export class Datagrams extends Context.Service<
       port: number,
       receive: (datagram: Datagram) => Effect.Effect<void>
     ) => Effect.Effect<Sender, DatagramError, Scope.Scope>
+    /** How many datagrams arrived so far and were handed to nobody: too long, or more than the buffer held. */
+    readonly dropped: Effect.Effect<number>
   }
 >()("kith/services/Datagrams") {}
