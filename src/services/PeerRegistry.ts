@@ -3,12 +3,17 @@
  * and Connection tell it. It owns one map, bounded by `limits`, and publishes each change to Events.
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { Address } from "../schema/Address.ts"
+import * as Semaphore from "effect/Semaphore"
+import { limits } from "../config.ts"
+import { type Address, format } from "../schema/Address.ts"
 import type { AcceptPolicy, Peer, PeerConnectionState, Trust } from "../schema/Peer.ts"
-import { PeerId } from "../schema/PeerId.ts"
+import { PeerId, short } from "../schema/PeerId.ts"
+import { Events } from "./Events.ts"
 
 /** What is known of a peer. */
 export interface PeerRecord {
@@ -42,8 +47,11 @@ export class AmbiguousPeer extends Schema.TaggedError<AmbiguousPeer>()("Ambiguou
   candidates: Schema.Array(Schema.Struct({ id: PeerId, name: Schema.String }))
 }) {
   override get message(): string {
-    const list = this.candidates.map((peer) => `${peer.name} (${peer.id.slice(0, 8)})`).join(", ")
-    return `"${this.query}" may be any of ${list}. Use the short id`
+    // A peer may call itself by the short id of another: then only the whole id says which is meant.
+    const shorts = new Set(this.candidates.map((peer) => short(peer.id)))
+    const enough = shorts.size === this.candidates.length && !shorts.has(this.query.replaceAll("-", "").toLowerCase())
+    const list = this.candidates.map((peer) => `${peer.name} (${enough ? short(peer.id) : peer.id})`).join(", ")
+    return `"${this.query}" may be any of ${list}. Use the ${enough ? "short id" : "whole id"}`
   }
 }
 
@@ -57,9 +65,155 @@ export class PeerRegistry extends Context.Service<
     readonly find: (query: string) => Effect.Effect<PeerRecord, UnknownPeer | AmbiguousPeer>
     /**
      * Changes what is known of a peer, creating it where it is new; a change that alters nothing shown publishes
-     * nothing. Beyond `limits.discoveredMax` the discovered peer changed longest ago makes room.
+     * nothing. Beyond `limits.discoveredMax` the peer known from announcements alone that was updated longest ago
+     * makes room, beyond `limits.peersMax` the unverified one that is not connected; those that a person decided
+     * about, or that are connected, never do.
      */
     readonly update: (id: PeerId, change: (peer: PeerRecord) => PeerRecord) => Effect.Effect<PeerRecord>
     readonly remove: (id: PeerId) => Effect.Effect<void>
   }
->()("kith/services/PeerRegistry") {}
+>()("kith/services/PeerRegistry") {
+  static readonly layer: Layer.Layer<PeerRegistry, never, Events> = Layer.effect(
+    this,
+    Effect.suspend(() => make(limits))
+  )
+}
+
+/** What is shown of a peer. */
+export const view = (peer: PeerRecord): Peer => ({
+  id: peer.id,
+  name: peer.name,
+  state: peer.state,
+  trust: peer.trust,
+  addresses: peer.addresses.map(format),
+  accept: peer.accept,
+  lastSeen: peer.lastSeen
+})
+
+/** Whether two views of one peer look the same. */
+const looksSame = (a: Peer, b: Peer): boolean =>
+  a.name === b.name &&
+  a.state === b.state &&
+  a.trust === b.trust &&
+  a.accept === b.accept &&
+  a.lastSeen === b.lastSeen &&
+  a.addresses.length === b.addresses.length &&
+  a.addresses.every((address, i) => address === b.addresses[i])
+
+/** A peer of which only the key is known. */
+const stranger = (id: PeerId): PeerRecord => ({
+  id,
+  name: short(id),
+  state: "discovered",
+  trust: "unverified",
+  addresses: [],
+  accept: null,
+  lastSeen: null,
+  wanted: false
+})
+
+/** Nobody decided anything about it, and no session holds it: it may be forgotten. */
+const isForgettable = (peer: PeerRecord): boolean =>
+  peer.trust === "unverified" && peer.accept === null && peer.state !== "connected"
+
+/** Known from announcements alone: anyone on the network can make up as many of these as they like. */
+const isHearsay = (peer: PeerRecord): boolean =>
+  isForgettable(peer) && (peer.lastSeen === null || (peer.state === "discovered" && !peer.wanted))
+
+const namesShown = 20
+const idPrefix = /^[a-z2-7]{4,52}$/
+
+/**
+ * Who is meant. A whole id always means its peer; a name and the beginning of an id are worth the same, since a
+ * peer chooses its name and could choose the short id of another. Letter case counts only where it tells names apart.
+ */
+export const search = (
+  peers: ReadonlyArray<PeerRecord>,
+  query: string
+): Result.Result<PeerRecord, UnknownPeer | AmbiguousPeer> => {
+  const prefix = query.replaceAll("-", "").toLowerCase()
+  const whole = peers.find((peer) => peer.id === prefix)
+  if (whole !== undefined) return Result.succeed(whole)
+  const isPrefix = idPrefix.test(prefix)
+  const exact = peers.filter((peer) => peer.name === query || (isPrefix && peer.id.startsWith(prefix)))
+  const folded = query.toLowerCase()
+  const found = exact.length > 0 ? exact : peers.filter((peer) => peer.name.toLowerCase() === folded)
+  const [only, another] = found
+  if (only === undefined) {
+    return Result.fail(new UnknownPeer({ query, known: peers.slice(0, namesShown).map((peer) => peer.name) }))
+  }
+  return another === undefined
+    ? Result.succeed(only)
+    : Result.fail(
+        new AmbiguousPeer({ query, candidates: found.slice(0, namesShown).map(({ id, name }) => ({ id, name })) })
+      )
+}
+
+/** A registry with these bounds; the service uses `limits`. */
+export const make = Effect.fnUntraced(function* (bounds: {
+  readonly peersMax: number
+  readonly discoveredMax: number
+  readonly addressesMax: number
+}) {
+  const events = yield* Events
+  /** In the order they became known. */
+  const peers = new Map<PeerId, PeerRecord>()
+  /** Those that may be forgotten, in two classes, each with the one updated longest ago first. */
+  const hearsay = new Set<PeerId>()
+  const forgettable = new Set<PeerId>()
+  // Changes are made and published one at a time, and wholly: a watcher sees them in the order they happened.
+  const turn = yield* Semaphore.make(1)
+  const inTurn = <A>(change: Effect.Effect<A>) => Effect.uninterruptible(turn.withPermit(change))
+
+  const forget = (id: PeerId): boolean => {
+    hearsay.delete(id)
+    forgettable.delete(id)
+    return peers.delete(id)
+  }
+
+  const keep = (peer: PeerRecord): void => {
+    hearsay.delete(peer.id)
+    forgettable.delete(peer.id)
+    peers.set(peer.id, peer)
+    if (isHearsay(peer)) hearsay.add(peer.id)
+    else if (isForgettable(peer)) forgettable.add(peer.id)
+  }
+
+  /** Who must go after a change, if anyone; there is at most one, since a change adds at most one to a class. */
+  const surplus = (): PeerId | undefined => {
+    const [stalest] =
+      hearsay.size > bounds.discoveredMax ? hearsay : peers.size - hearsay.size > bounds.peersMax ? forgettable : []
+    return stalest
+  }
+
+  const update = Effect.fn("PeerRegistry.update")(function* (id: PeerId, change: (peer: PeerRecord) => PeerRecord) {
+    const before = peers.get(id)
+    const changed = change(before ?? stranger(id))
+    const after = { ...changed, id, addresses: distinct(changed.addresses).slice(0, bounds.addressesMax) }
+    keep(after)
+    const shown = view(after)
+    if (before === undefined || !looksSame(view(before), shown)) {
+      yield* events.publish({ _tag: "PeerChanged", peer: shown })
+    }
+    const gone = surplus()
+    if (gone !== undefined && forget(gone)) yield* events.publish({ _tag: "PeerRemoved", id: gone })
+    return after
+  }, inTurn)
+
+  const remove = Effect.fn("PeerRegistry.remove")(function* (id: PeerId) {
+    if (forget(id)) yield* events.publish({ _tag: "PeerRemoved", id })
+  }, inTurn)
+
+  return PeerRegistry.of({
+    list: Effect.sync(() => Array.from(peers.values(), view)),
+    get: (id) => Effect.sync(() => Option.fromUndefinedOr(peers.get(id))),
+    find: (query) => Effect.suspend(() => Effect.fromResult(search([...peers.values()], query))),
+    update,
+    remove
+  })
+})
+
+/** Each address once, where it comes first. */
+const distinct = (addresses: ReadonlyArray<Address>): ReadonlyArray<Address> => [
+  ...new Map(addresses.map((address) => [format(address), address])).values()
+]
