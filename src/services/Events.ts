@@ -23,7 +23,7 @@ export class Events extends Context.Service<
 >()("kith/services/Events") {
   static readonly layer: Layer.Layer<Events> = Layer.effect(
     this,
-    Effect.suspend(() => make(limits.eventsMax))
+    Effect.suspend(() => makeEvents(limits.eventsMax))
   )
 }
 
@@ -34,7 +34,7 @@ interface Numbered {
 }
 
 /** Events that keep the newest `capacity`; the service uses `limits.eventsMax`. */
-export const make = Effect.fnUntraced(function* (capacity: number) {
+export const makeEvents = Effect.fnUntraced(function* (capacity: number) {
   let published = 0
   const ring = yield* Effect.acquireRelease(PubSub.sliding<Numbered>(capacity), (ring) =>
     // Watchers read what is still in the ring, then end. Shutting it down would interrupt them instead.

@@ -75,12 +75,12 @@ export class PeerRegistry extends Context.Service<
 >()("kith/services/PeerRegistry") {
   static readonly layer: Layer.Layer<PeerRegistry, never, Events> = Layer.effect(
     this,
-    Effect.suspend(() => make(limits))
+    Effect.suspend(() => makeRegistry(limits))
   )
 }
 
 /** What is shown of a peer. */
-export const view = (peer: PeerRecord): Peer => ({
+export const viewPeer = (peer: PeerRecord): Peer => ({
   id: peer.id,
   name: peer.name,
   state: peer.state,
@@ -127,7 +127,7 @@ const idPrefix = /^[a-z2-7]{4,52}$/
  * Who is meant. A whole id always means its peer; a name and the beginning of an id are worth the same, since a
  * peer chooses its name and could choose the short id of another. Letter case counts only where it tells names apart.
  */
-export const search = (
+export const searchPeers = (
   peers: ReadonlyArray<PeerRecord>,
   query: string
 ): Result.Result<PeerRecord, UnknownPeer | AmbiguousPeer> => {
@@ -150,7 +150,7 @@ export const search = (
 }
 
 /** A registry with these bounds; the service uses `limits`. */
-export const make = Effect.fnUntraced(function* (bounds: {
+export const makeRegistry = Effect.fnUntraced(function* (bounds: {
   readonly peersMax: number
   readonly discoveredMax: number
   readonly addressesMax: number
@@ -191,8 +191,8 @@ export const make = Effect.fnUntraced(function* (bounds: {
     const changed = change(before ?? stranger(id))
     const after = { ...changed, id, addresses: distinct(changed.addresses).slice(0, bounds.addressesMax) }
     keep(after)
-    const shown = view(after)
-    if (before === undefined || !looksSame(view(before), shown)) {
+    const shown = viewPeer(after)
+    if (before === undefined || !looksSame(viewPeer(before), shown)) {
       yield* events.publish({ _tag: "PeerChanged", peer: shown })
     }
     const gone = surplus()
@@ -205,9 +205,9 @@ export const make = Effect.fnUntraced(function* (bounds: {
   }, inTurn)
 
   return PeerRegistry.of({
-    list: Effect.sync(() => Array.from(peers.values(), view)),
+    list: Effect.sync(() => Array.from(peers.values(), viewPeer)),
     get: (id) => Effect.sync(() => Option.fromUndefinedOr(peers.get(id))),
-    find: (query) => Effect.suspend(() => Effect.fromResult(search([...peers.values()], query))),
+    find: (query) => Effect.suspend(() => Effect.fromResult(searchPeers([...peers.values()], query))),
     update,
     remove
   })

@@ -9,7 +9,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { limits } from "../../src/config.ts"
 import type { Event } from "../../src/schema/Event.ts"
-import { Events, make } from "../../src/services/Events.ts"
+import { Events, makeEvents } from "../../src/services/Events.ts"
 import { someId } from "../Some.ts"
 
 const event = (n: number): Event => ({ _tag: "Alarm", kind: "changedKey", peer: someId(0), text: `${n}` })
@@ -54,7 +54,7 @@ describe("Events", () => {
 
   it.effect("publishing never waits for a watcher that does not read, and the watcher learns what it missed", () =>
     Effect.gen(function* () {
-      const events = yield* make(8)
+      const events = yield* makeEvents(8)
       const seen = yield* Queue.unbounded<number | string>()
       const entered = yield* Deferred.make<void>()
       const released = yield* Deferred.make<void>()
@@ -112,7 +112,7 @@ describe("Events", () => {
 
   it.effect("ended watchers hold nothing back: the ring is empty for the next one", () =>
     Effect.gen(function* () {
-      const events = yield* make(4)
+      const events = yield* makeEvents(4)
       for (let round = 0; round < 100; round++) {
         const fiber = yield* watcher(events)
         yield* Fiber.interrupt(fiber)
@@ -128,7 +128,7 @@ describe("Events", () => {
   it.effect("the end of the layer ends every watcher, after what it has not read yet", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const events = yield* make(16).pipe(Scope.provide(scope))
+      const events = yield* makeEvents(16).pipe(Scope.provide(scope))
       const fiber = yield* watcher(events)
       for (let n = 0; n < 3; n++) yield* events.publish(event(n))
       yield* Scope.close(scope, Exit.void)
