@@ -16,6 +16,12 @@ export const announcementBytes = 512
 /** Larger datagrams are dropped unread. */
 export const datagramMaxBytes = 1200
 
+/**
+ * Where announcements go besides a subnet's broadcast address: an administratively scoped IPv4 group (RFC 2365) and a
+ * transient group of link-local scope for IPv6 (RFC 4291), whose last 32 bits spell "kith". No router carries either.
+ */
+export const multicastGroups = { IPv4: "239.255.90.90", IPv6: "ff12::6b69:7468" } as const
+
 export const Announcement = Schema.Struct({
   kith: Schema.Literal(1),
   /** `announce`: answer me if I am new to you. `answer`: a unicast reply to one. `goodbye`: I am stopping. */
