@@ -5,18 +5,12 @@
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
+import type { MessageRefused } from "../schema/Failure.ts"
 import type { Message } from "../schema/Message.ts"
 import type { PeerId } from "../schema/PeerId.ts"
 
-/** A message that cannot be sent as it is. */
-export class MessageRefused extends Schema.TaggedError<MessageRefused>()("MessageRefused", {
-  problem: Schema.String
-}) {
-  override get message(): string {
-    return `the message was not sent: ${this.problem}`
-  }
-}
+/** Defined in schema/, since the API carries them. */
+export { MessageRefused } from "../schema/Failure.ts"
 
 export class Chat extends Context.Service<
   Chat,

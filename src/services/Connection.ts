@@ -9,26 +9,18 @@ import type * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Address, MalformedAddress } from "../schema/Address.ts"
+import type { SessionError } from "../schema/Failure.ts"
 import type { Frame, FrameOf, FrameTag } from "../schema/Frame.ts"
 import { PeerId } from "../schema/PeerId.ts"
 import type { DialError, Link } from "./Transport.ts"
+
+/** Defined in schema/, since the API carries them. */
+export { SessionError } from "../schema/Failure.ts"
 
 /** There is no session with this peer now. */
 export class NotConnected extends Schema.TaggedError<NotConnected>()("NotConnected", { peer: PeerId }) {
   override get message(): string {
     return `not connected to ${this.peer.slice(0, 8)}`
-  }
-}
-
-/** A link came up but never became a session: the other side said goodbye, fell silent, or spoke nonsense. */
-export class SessionError extends Schema.TaggedError<SessionError>()("SessionError", {
-  address: Schema.String,
-  /** A GoodbyeReason, `silent`, `closed` or `protocol`. */
-  reason: Schema.String,
-  detail: Schema.String
-}) {
-  override get message(): string {
-    return `${this.address} did not open a session (${this.reason}${this.detail === "" ? "" : `: ${this.detail}`})`
   }
 }
 

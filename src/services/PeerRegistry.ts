@@ -7,13 +7,16 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { limits } from "../config.ts"
 import { type Address, format } from "../schema/Address.ts"
+import { AmbiguousPeer, UnknownPeer } from "../schema/Failure.ts"
 import type { AcceptPolicy, Peer, PeerConnectionState, Trust } from "../schema/Peer.ts"
-import { PeerId, short } from "../schema/PeerId.ts"
+import { type PeerId, short } from "../schema/PeerId.ts"
 import { Events } from "./Events.ts"
+
+/** Defined in schema/, since the API carries them. */
+export { AmbiguousPeer, UnknownPeer }
 
 /** What is known of a peer. */
 export interface PeerRecord {
@@ -27,32 +30,6 @@ export interface PeerRecord {
   readonly lastSeen: number | null
   /** Dialled and redialled: added by a person, or announcing and not removed. */
   readonly wanted: boolean
-}
-
-/** No peer goes by that name or id. */
-export class UnknownPeer extends Schema.TaggedError<UnknownPeer>()("UnknownPeer", {
-  query: Schema.String,
-  known: Schema.Array(Schema.String)
-}) {
-  override get message(): string {
-    return this.known.length === 0
-      ? `no peer is called "${this.query}", and none is known yet`
-      : `no peer is called "${this.query}". Known: ${this.known.join(", ")}`
-  }
-}
-
-/** Several peers go by that name or prefix. */
-export class AmbiguousPeer extends Schema.TaggedError<AmbiguousPeer>()("AmbiguousPeer", {
-  query: Schema.String,
-  candidates: Schema.Array(Schema.Struct({ id: PeerId, name: Schema.String }))
-}) {
-  override get message(): string {
-    // A peer may call itself by the short id of another: then only the whole id says which is meant.
-    const shorts = new Set(this.candidates.map((peer) => short(peer.id)))
-    const enough = shorts.size === this.candidates.length && !shorts.has(this.query.replaceAll("-", "").toLowerCase())
-    const list = this.candidates.map((peer) => `${peer.name} (${enough ? short(peer.id) : peer.id})`).join(", ")
-    return `"${this.query}" may be any of ${list}. Use the ${enough ? "short id" : "whole id"}`
-  }
 }
 
 export class PeerRegistry extends Context.Service<

@@ -5,44 +5,13 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
-import { TransferId } from "../schema/Id.ts"
+import type { NotPossible, SendRefused, UnknownTransfer } from "../schema/Failure.ts"
+import type { TransferId } from "../schema/Id.ts"
 import type { ConflictPolicy, Transfer as View } from "../schema/Offer.ts"
 import type { PeerId } from "../schema/PeerId.ts"
 
-/** What was to be sent cannot be: nothing was offered to anyone. */
-export class SendRefused extends Schema.TaggedError<SendRefused>()("SendRefused", {
-  /** The path it is about, or null where it is about the whole. */
-  path: Schema.NullOr(Schema.String),
-  problem: Schema.String
-}) {
-  override get message(): string {
-    return this.path === null ? `nothing was sent: ${this.problem}` : `${this.path} was not sent: ${this.problem}`
-  }
-}
-
-/** No transfer has that id. */
-export class UnknownTransfer extends Schema.TaggedError<UnknownTransfer>()("UnknownTransfer", {
-  query: Schema.String,
-  candidates: Schema.Array(Schema.String)
-}) {
-  override get message(): string {
-    return this.candidates.length === 0
-      ? `no transfer has the id "${this.query}". List them with: kith transfers`
-      : `"${this.query}" may be any of ${this.candidates.join(", ")}. Give more of the id`
-  }
-}
-
-/** The transfer is not in a state in which that can be done. */
-export class NotPossible extends Schema.TaggedError<NotPossible>()("NotPossible", {
-  transfer: TransferId,
-  action: Schema.String,
-  state: Schema.String
-}) {
-  override get message(): string {
-    return `transfer ${this.transfer.slice(0, 8)} is ${this.state}: there is nothing to ${this.action}`
-  }
-}
+/** Defined in schema/, since the API carries them. */
+export { NotPossible, SendRefused, UnknownTransfer } from "../schema/Failure.ts"
 
 export class Transfer extends Context.Service<
   Transfer,

@@ -11,7 +11,11 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Address } from "../schema/Address.ts"
+import type { DialError } from "../schema/Failure.ts"
 import type { PeerId } from "../schema/PeerId.ts"
+
+/** Defined in schema/, since the API carries them. */
+export { DialError } from "../schema/Failure.ts"
 
 /** What a link is for, agreed by ALPN before a byte of ours is sent. */
 export type Protocol = "kith/1" | "kith-data/1"
@@ -23,38 +27,6 @@ export class LinkClosed extends Schema.TaggedError<LinkClosed>()("LinkClosed", {
 }) {
   override get message(): string {
     return `the link has ended: ${this.reason}`
-  }
-}
-
-/**
- * Why a dial did not become a link.
- * - unreachable: no route, or no answer in time
- * - refused: the machine answers, but nothing listens there
- * - unresolved: the host name has no address
- * - notKith: something listens there, but it is no node (no TLS 1.3, no certificate, no ALPN of ours)
- * - self: it is this node
- * - wrongPeer: another peer than the expected one answers there
- */
-export class DialError extends Schema.TaggedError<DialError>()("DialError", {
-  problem: Schema.Literals(["unreachable", "refused", "unresolved", "notKith", "self", "wrongPeer"]),
-  address: Schema.String,
-  detail: Schema.String
-}) {
-  override get message(): string {
-    switch (this.problem) {
-      case "unreachable":
-        return `${this.address} cannot be reached (${this.detail}). Is it on, and on this network?`
-      case "refused":
-        return `${this.address} refused the connection. Is Kith running there, and on that port?`
-      case "unresolved":
-        return `no machine is known by the name in ${this.address} (${this.detail}). Use its IP address`
-      case "notKith":
-        return `what listens on ${this.address} is not a Kith node (${this.detail}). Check the port`
-      case "self":
-        return `${this.address} is this node itself`
-      case "wrongPeer":
-        return `another peer than the expected one answers on ${this.address} (${this.detail})`
-    }
   }
 }
 
