@@ -41,10 +41,9 @@ const hostShape = /^[\p{L}\p{N}._%:-]+$/u
 export const parse = (input: string): Result.Result<Address, MalformedAddress> => {
   const refuse = (problem: string) => Result.fail(new MalformedAddress({ input, problem }))
   const text = input.trim()
+  if (!text.startsWith("[") && text.split(":").length > 2) return refuse("an IPv6 address needs brackets")
   const match = shape.exec(text)
-  if (match === null) {
-    return refuse(text.split(":").length > 2 ? "an IPv6 address needs brackets" : "the port is missing")
-  }
+  if (match === null) return refuse(text.startsWith("[") ? "the brackets do not fit" : "the port is missing")
   const host = match[1] ?? match[2] ?? ""
   const port = match[3] ?? ""
   if (host === "") return refuse("the host is missing")

@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import { Port } from "./Address.ts"
 import { Instance } from "./Id.ts"
 import { PeerId } from "./PeerId.ts"
-import { Name } from "./Text.ts"
+import { byteLength, Name, nameMaxBytes } from "./Text.ts"
 
 /** Every announcement is this long. */
 export const announcementBytes = 512
@@ -36,7 +36,7 @@ export const Announcement = Schema.Struct({
 })
 export type Announcement = typeof Announcement.Type
 
-const utf8 = new TextDecoder("utf-8", { fatal: true })
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 const encoder = new TextEncoder()
 const fromJson = Schema.decodeUnknownOption(Schema.fromJsonString(Announcement))
 const toJson = Schema.encodeSync(Schema.fromJsonString(Announcement))
@@ -51,8 +51,28 @@ export const decode = (datagram: Uint8Array): Option.Option<Announcement> => {
   }
 }
 
+/**
+ * Always 512 bytes. Control characters in the name become U+FFFD: JSON writes each in six bytes, and 64 of them
+ * would not fit.
+ */
 export const encode = (announcement: Announcement): Uint8Array => {
   const bytes = new Uint8Array(announcementBytes).fill(0x20)
-  encoder.encodeInto(toJson(announcement), bytes)
+  encoder.encodeInto(toJson({ ...announcement, name: shortened(announcement.name) }), bytes)
   return bytes
+}
+
+// oxlint-disable-next-line no-control-regex -- finding control characters is the point
+const control = /[\u0000-\u001f]/g
+
+/** At most 64 bytes of UTF-8 again, in whole characters. */
+const shortened = (name: string): string => {
+  const clean = name.replace(control, "\ufffd")
+  let text = ""
+  let bytes = 0
+  for (const character of clean) {
+    bytes += byteLength(character)
+    if (bytes > nameMaxBytes) break
+    text += character
+  }
+  return text
 }

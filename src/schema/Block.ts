@@ -60,6 +60,7 @@ export class RecordError extends Schema.TaggedError<RecordError>()("RecordError"
 
 /** Reads a record's 5-byte header and checks its length before anything is set aside for it. */
 export const decodeHeader = (bytes: Uint8Array): Result.Result<Header, RecordError> => {
+  if (bytes.length < headerBytes) return Result.fail(new RecordError({ detail: `a head of ${bytes.length} bytes` }))
   const view = new DataView(bytes.buffer, bytes.byteOffset, headerBytes)
   const kind = view.getUint8(0)
   const length = view.getUint32(1)
@@ -106,6 +107,9 @@ export const encodeBlockHead = (block: {
 export const decodeBlockHead = (
   bytes: Uint8Array
 ): Result.Result<{ readonly number: number; readonly digest: Uint8Array }, RecordError> => {
+  if (bytes.length < blockHeadBytes) {
+    return Result.fail(new RecordError({ detail: `a block's head of ${bytes.length} bytes` }))
+  }
   const number = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0)
   return number > BigInt(Number.MAX_SAFE_INTEGER)
     ? Result.fail(new RecordError({ detail: `block number ${number}` }))

@@ -109,7 +109,7 @@ export type Decoded<A> =
   | { readonly _tag: "Unknown"; readonly tag: string }
   | { readonly _tag: "Invalid"; readonly tag: string; readonly reason: string }
 
-const utf8 = new TextDecoder("utf-8", { fatal: true })
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 const encoder = new TextEncoder()
 
 /** A union's encoder and decoder between values and the bodies of frames. */
@@ -137,7 +137,7 @@ export const codec = <A extends { readonly _tag: string }>(
       return Result.succeed({ _tag: "Invalid", tag: "?", reason: "a frame is an object with a _tag" })
     }
     const tag = json._tag
-    if (!known.has(tag)) return Result.succeed({ _tag: "Unknown", tag: tag.slice(0, 16).toWellFormed() })
+    if (!known.has(tag)) return Result.succeed({ _tag: "Unknown", tag: tag.slice(0, 16).toWellFormed() || "?" })
     return Result.succeed(
       Result.match(decodeUnknown(json), {
         onSuccess: (frame): Decoded<A> => ({ _tag: "Known", frame }),
@@ -169,8 +169,10 @@ export const { decode, encode } = codec(Frame, new Set(Object.keys(Frame.cases))
  * when its four bytes are there, before anything is set aside for it.
  */
 export class Splitter {
-  private pending: Array<Uint8Array> = []
-  private size = 0
+  /** Unread bytes stand from `start` to `end`. One growing buffer: a peer that sends byte by byte costs no more. */
+  private buffer = new Uint8Array(0)
+  private start = 0
+  private end = 0
   private limit: number
 
   constructor(limit: number) {
@@ -184,58 +186,50 @@ export class Splitter {
 
   /** Bytes of an unfinished frame held here. */
   get buffered(): number {
-    return this.size
+    return this.end - this.start
   }
 
   /** Adds bytes (copied, so they may be reused by the caller). */
   push(bytes: Uint8Array): void {
-    if (bytes.length === 0) return
-    this.pending.push(bytes.slice())
-    this.size += bytes.length
+    if (this.end + bytes.length > this.buffer.length) this.makeRoom(bytes.length)
+    this.buffer.set(bytes, this.end)
+    this.end += bytes.length
   }
 
   /** The next whole body; undefined until more bytes come. */
   next(): Result.Result<Uint8Array | undefined, FrameError> {
-    if (this.size < 4) return Result.succeed(undefined)
-    const head = this.peek(4)
-    const length = new DataView(head.buffer, head.byteOffset, 4).getUint32(0)
+    if (this.buffered < 4) return Result.succeed(undefined)
+    const length = new DataView(this.buffer.buffer, this.start, 4).getUint32(0)
     if (length === 0 || length > this.limit) {
       return Result.fail(new FrameError({ problem: "length", detail: `${length} bytes, of at most ${this.limit}` }))
     }
-    if (this.size < 4 + length) return Result.succeed(undefined)
-    const whole = this.peek(4 + length)
-    this.drop(4 + length)
-    return Result.succeed(whole.subarray(4, 4 + length))
+    if (this.buffered < 4 + length) return Result.succeed(undefined)
+    const body = this.buffer.slice(this.start + 4, this.start + 4 + length)
+    this.start += 4 + length
+    if (this.buffered === 0) {
+      this.start = 0
+      this.end = 0
+      // A link is mostly idle: it keeps what ordinary frames need, not what its largest one did.
+      if (this.buffer.length > keptBytes) this.buffer = new Uint8Array(0)
+    }
+    return Result.succeed(body)
   }
 
-  /** The first `count` buffered bytes in one piece. */
-  private peek(count: number): Uint8Array {
-    const first = this.pending[0]
-    if (first !== undefined && first.length >= count) return first
-    if (count <= 4) {
-      const head = new Uint8Array(count)
-      let at = 0
-      for (const chunk of this.pending) {
-        for (let i = 0; i < chunk.length && at < count; i++) head[at++] = chunk[i] ?? 0
-        if (at === count) break
-      }
-      return head
+  /** Moves what is unread to the front of a buffer that holds this many bytes more. */
+  private makeRoom(count: number): void {
+    const unread = this.buffer.subarray(this.start, this.end)
+    const needed = unread.length + count
+    if (needed > this.buffer.length) {
+      const larger = new Uint8Array(Math.max(needed, 2 * this.buffer.length))
+      larger.set(unread)
+      this.buffer = larger
+    } else {
+      this.buffer.copyWithin(0, this.start, this.end)
     }
-    const joined = new Uint8Array(this.size)
-    let at = 0
-    for (const chunk of this.pending) {
-      joined.set(chunk, at)
-      at += chunk.length
-    }
-    this.pending = [joined]
-    return joined
-  }
-
-  private drop(count: number): void {
-    const first = this.pending[0]
-    if (first === undefined) return
-    if (first.length > count) this.pending[0] = first.subarray(count)
-    else this.pending.shift()
-    this.size -= count
+    this.end = unread.length
+    this.start = 0
   }
 }
+
+/** Buffer space that a link keeps between frames. */
+const keptBytes = 16 * 1024

@@ -5,7 +5,7 @@
 import * as Schema from "effect/Schema"
 
 const random = Schema.String.check(
-  Schema.isPattern(/^[a-z2-7]{25}[aeimquy4]$/, { expected: "an id (26 base32 characters)" })
+  Schema.isPattern(/^[a-z2-7]{25}[aeimquy4]$/u, { expected: "an id (26 base32 characters)" })
 )
 
 /** Bytes of randomness behind each id. */

@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 const alphabet = "abcdefghijklmnopqrstuvwxyz234567"
 
 /** 32 bytes are 51 full base32 digits and one digit that carries a single bit, so the last is `a` or `q`. */
-const canonical = /^[a-z2-7]{51}[aq]$/
+const canonical = /^[a-z2-7]{51}[aq]$/u
 
 /** The 52 characters that name a peer. Equal ids mean the same key, nothing else does. */
 export const PeerId = Schema.String.check(

@@ -17,6 +17,18 @@ export const reservedTop = ".kith"
 // oxlint-disable-next-line no-control-regex -- finding control characters is the point
 const control = /[\u0000-\u001f\u007f-\u009f]/
 
+/**
+ * Whether some file system would take this first component for the reserved one: letter case, compatibility forms,
+ * invisible characters (HFS+) and trailing dots and spaces (Windows) tell names apart on Linux, not everywhere.
+ */
+const isReserved = (component: string): boolean =>
+  component
+    .normalize("NFKC")
+    .replace(/\p{Default_Ignorable_Code_Point}/gu, "")
+    .toUpperCase()
+    .toLowerCase()
+    .replace(/[. ]+$/, "") === reservedTop
+
 /** Why a path may not be written below a receive folder, or undefined if it may. */
 export const problem = (path: string): string | undefined => {
   if (path === "") return "is empty"
@@ -33,16 +45,18 @@ export const problem = (path: string): string | undefined => {
     if (component === "." || component === "..") return `has the component "${component}"`
     if (byteLength(component) > componentMaxBytes) return `has a component longer than ${componentMaxBytes} bytes`
   }
-  const top = (components[0] ?? "").normalize("NFKC").toLowerCase()
-  return top === reservedTop ? `begins with ${reservedTop}, which is this program's own` : undefined
+  return isReserved(components[0] ?? "") ? `begins with ${reservedTop}, which is this program's own` : undefined
 }
 
 /** A path that is safe to create below a receive folder. */
 export const RelativePath = Schema.String.check(
-  Schema.makeFilter((path: string) => {
-    const found = problem(path)
-    return found === undefined || `the path ${JSON.stringify(path.slice(0, 200))} ${found}`
-  })
+  Schema.makeFilter(
+    (path: string) => {
+      const found = problem(path)
+      return found === undefined || `the path ${JSON.stringify(path.slice(0, 200))} ${found}`
+    },
+    { description: "a relative path", toJsonSchema: () => [{ minLength: 1, maxLength: pathMaxBytes }, true] }
+  )
 ).pipe(Schema.brand("RelativePath"))
 export type RelativePath = typeof RelativePath.Type
 

@@ -10,14 +10,23 @@ const encoder = new TextEncoder()
 export const byteLength = (text: string): number => encoder.encode(text).length
 
 /** Well-formed Unicode of `min` to `max` UTF-8 bytes. */
-export const bounded = (options: { readonly min?: number; readonly max: number }) =>
+export const bounded = ({ min = 0, max }: { readonly min?: number; readonly max: number }) =>
   Schema.String.check(
-    Schema.makeFilter((text: string) => text.isWellFormed() || "holds a lone surrogate, which is not Unicode text"),
-    Schema.makeFilter((text: string) => {
-      const bytes = byteLength(text)
-      if (bytes > options.max) return `is ${bytes} bytes of UTF-8, of at most ${options.max}`
-      return bytes >= (options.min ?? 0) || `is ${bytes} bytes of UTF-8, of at least ${options.min}`
-    })
+    Schema.makeFilter((text: string) => text.isWellFormed() || "holds a lone surrogate, which is not Unicode text", {
+      toJsonSchema: () => [{}, true]
+    }),
+    Schema.makeFilter(
+      (text: string) => {
+        const bytes = byteLength(text)
+        if (bytes > max) return `is ${bytes} bytes of UTF-8, of at most ${max}`
+        return bytes >= min || `is ${bytes} bytes of UTF-8, of at least ${min}`
+      },
+      {
+        description: `${min} to ${max} bytes of UTF-8, well-formed`,
+        // JSON Schema counts characters, which are at most as many as bytes: an approximation from above.
+        toJsonSchema: () => [{ minLength: Math.ceil(min / 4), maxLength: max }, true]
+      }
+    )
   )
 
 /** The longest chat message, in UTF-8 bytes: a long page of text; more is a file. */
