@@ -4,12 +4,27 @@
  *
  * It owns the sockets and the announcing fiber; both end with its layer, after a goodbye.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
-import type * as Stream from "effect/Stream"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { limits, NodeConfig } from "../config.ts"
 import type { Address } from "../schema/Address.ts"
+import { type Announcement, encode } from "../schema/Announcement.ts"
 import type { Instance } from "../schema/Id.ts"
 import type { PeerId } from "../schema/PeerId.ts"
+import { type Datagram, type DatagramError, Datagrams, type Endpoint } from "./Datagrams.ts"
+import { makeOutlets, type Outlet, type Outlets } from "./DiscoveryOutlets.ts"
+import * as State from "./DiscoveryState.ts"
+import { Events } from "./Events.ts"
+import { Identity } from "./Identity.ts"
+import { Transport } from "./Transport.ts"
 
 /** A node was heard. */
 export interface Sighting {
@@ -26,7 +41,7 @@ export interface Sighting {
 export interface InterfaceReport {
   readonly name: string
   readonly address: string
-  /** Announcements sent, by destination, and the last error there, if any. */
+  /** Announcements sent, by destination, and what the latest attempt there failed with, or null. */
   readonly sent: ReadonlyArray<{ readonly to: string; readonly count: number; readonly error: string | null }>
   /** Announcements of other nodes heard from this interface's network. */
   readonly heard: number
@@ -41,10 +56,154 @@ export class Discovery extends Context.Service<
     readonly announce: Effect.Effect<void>
     readonly report: Effect.Effect<{
       readonly interfaces: ReadonlyArray<InterfaceReport>
-      /** Datagrams that were no announcement. */
+      /** Datagrams that were no announcement, or came faster than they could be read. */
       readonly dropped: number
-      /** Why nothing can be heard at all, or null: the discovery port could not be opened. */
+      /**
+       * Why nothing can be heard at all, or null: discovery is off, there is no interface, or the discovery port could
+       * not be opened. With a closed port nodes are still found, by their answers to our announcements.
+       */
       readonly deaf: string | null
     }>
   }
->()("kith/services/Discovery") {}
+>()("kith/services/Discovery") {
+  static readonly layer: Layer.Layer<Discovery, never, Datagrams | Identity | Transport | NodeConfig | Events> =
+    Layer.effect(
+      this,
+      Effect.suspend(() => makeDiscovery)
+    )
+}
+
+/** How often interfaces are looked at, and what could not be opened is tried again. */
+const checkEvery = Duration.seconds(2)
+
+/** A clone, or someone who plays one, is told of this often at most; so are dropped datagrams. */
+const tellEvery = Duration.minutes(1)
+
+const now = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
+
+const silent = Discovery.of({
+  sightings: Stream.never,
+  announce: Effect.void,
+  report: Effect.succeed({ interfaces: [], dropped: 0, deaf: "discovery is off" })
+})
+
+const makeDiscovery = Effect.gen(function* () {
+  const config = yield* NodeConfig
+  if (!config.discovery) return silent
+  const datagrams = yield* Datagrams
+  const sightings = yield* PubSub.sliding<Sighting>(limits.discoveredMax)
+  const hearing = yield* makeHearing(sightings)
+
+  const self = yield* Identity
+  const { port } = yield* Transport
+  const name = State.announcedName(config.name)
+  const say = (kind: Announcement["kind"], reply: number): Uint8Array =>
+    encode({ kith: 1, kind, id: self.id, instance: self.instance, name, port, reply })
+  const outlets = yield* makeOutlets(say, hearing.receive)
+
+  const ear = yield* makeEar(hearing.receive(null, outlets))
+  yield* ear.open
+  yield* outlets.check
+  yield* Effect.sleep(checkEvery).pipe(
+    Effect.andThen(outlets.check),
+    Effect.andThen(ear.open),
+    Effect.forever,
+    Effect.forkScoped
+  )
+  const dropped = Effect.map(datagrams.dropped, (count) => count + hearing.dropped())
+  yield* Effect.forkScoped(tellDropped(dropped))
+  if (port < State.lowestPort) {
+    yield* Effect.logWarning(`Other nodes ignore announcements of ports below ${State.lowestPort}. Choose another`)
+  }
+
+  return Discovery.of({
+    sightings: Stream.fromPubSub(sightings),
+    announce: Effect.andThen(outlets.check, outlets.broadcast("announce")),
+    report: Effect.gen(function* () {
+      const interfaces = outlets.report()
+      const nowhere = interfaces.length === 0 ? "this machine has no network interface with an address" : null
+      return { interfaces, dropped: yield* dropped, deaf: nowhere ?? ear.deaf() }
+    })
+  })
+})
+
+/** What is done with what is heard. */
+const makeHearing = Effect.fnUntraced(function* (sightings: PubSub.PubSub<Sighting>) {
+  const self = yield* Identity
+  const events = yield* Events
+  const newcomers = new State.Newcomers(limits.discoveredMax)
+  let dropped = 0
+  let clonedAt = Number.NEGATIVE_INFINITY
+
+  const alarm = Effect.fnUntraced(function* (from: Endpoint) {
+    const time = yield* now
+    if (time - clonedAt < Duration.toMillis(tellEvery)) return
+    clonedAt = time
+    const text = `Another node, at ${from.host}, announces itself with this node's identity. Give it one of its own`
+    yield* Effect.logWarning(text).pipe(Effect.annotateLogs({ address: from.host }))
+    yield* events.publish({ _tag: "Alarm", kind: "clonedIdentity", peer: self.id, text })
+  })
+
+  /** `own`: the outlet whose own socket got it; none where it came by the shared port. */
+  const receive = (own: Outlet | null, outlets: Outlets) =>
+    Effect.fnUntraced(function* (datagram: Datagram) {
+      const meaning = State.meaning(self, datagram)
+      if (meaning._tag === "Own") return
+      if (meaning._tag === "Clone") return yield* alarm(datagram.from)
+      if (meaning._tag === "Nothing") {
+        dropped++
+        return
+      }
+      const { announcement, sighting } = meaning
+      const { host } = datagram.from
+      const via = own ?? outlets.towards(host)
+      if (via !== undefined) via.heard++
+      if (newcomers.hear(announcement, host, yield* now)) {
+        yield* outlets.answer(via, { host, port: announcement.reply })
+      }
+      yield* PubSub.publish(sightings, sighting)
+    })
+
+  return { receive, dropped: () => dropped }
+})
+
+/** The shared discovery port, tried again for as long as it cannot be opened. */
+const makeEar = Effect.fnUntraced(function* (receive: (datagram: Datagram) => Effect.Effect<void>) {
+  const { discoveryPort } = yield* NodeConfig
+  const datagrams = yield* Datagrams
+  const parent = yield* Effect.scope
+  let state: "closed" | "open" | DatagramError = "closed"
+
+  const open = Effect.gen(function* () {
+    if (state === "open") return
+    const scope = yield* Scope.fork(parent)
+    const listening = datagrams.listen(discoveryPort, receive).pipe(Scope.provide(scope))
+    const result = yield* Effect.result(listening)
+    if (Result.isSuccess(result)) {
+      if (state !== "closed") yield* Effect.logInfo("Announcements can be heard again")
+      state = "open"
+      return
+    }
+    yield* Scope.close(scope, Exit.void)
+    if (state === "closed") {
+      yield* Effect.logWarning(`Announcements cannot be heard, only answers to ours: ${result.failure.message}`)
+    }
+    state = result.failure
+  })
+
+  return { open, deaf: () => (typeof state === "string" ? null : state.message) }
+})
+
+const tellDropped = Effect.fnUntraced(function* (dropped: Effect.Effect<number>) {
+  let told = 0
+  while (true) {
+    yield* Effect.sleep(tellEvery)
+    const total = yield* dropped
+    if (total > told) {
+      yield* Effect.logInfo("Dropped datagrams that were no announcement").pipe(
+        Effect.annotateLogs({ count: total - told })
+      )
+    }
+    told = total
+  }
+})
