@@ -1,0 +1,171 @@
+/**
+ * The Datagrams contract on a simulated network: a medium that loses, doubles, delays and reorders as its segment's
+ * conditions say, by chances drawn from the seed. Broadcast and multicast reach every card of the segment, the
+ * sender's own machine too; nodes of one machine share the discovery port and each hears all of it.
+ *
+ * Each socket has a fiber that hands over what arrives from a bounded buffer; both end with the socket's scope.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import { datagramMaxBytes, multicastGroups } from "../schema/Announcement.ts"
+import {
+  type Datagram,
+  DatagramError,
+  Datagrams,
+  type Endpoint,
+  type Interface,
+  type Sender
+} from "../services/Datagrams.ts"
+import type { DatagramSocket, Medium } from "./Medium.ts"
+import { ephemeralFirst } from "./SimulatedTransport.ts"
+import type { Card, Host, Place } from "./Topology.ts"
+
+/** Datagrams that wait while one is handled; more are dropped and counted. */
+const bufferMax = 512
+
+/** A datagram that is overtaken takes up to this many latencies more. */
+const overtaken = 10
+
+type Receive = (datagram: Datagram) => Effect.Effect<void>
+
+/** The IPv4 address that reaches every host of a /16, or of the loopback's /8. */
+const broadcastAddress = (of: Interface): string =>
+  of.address
+    .split(".")
+    .map((part, index) => (index < of.prefix / 8 ? part : "255"))
+    .join(".")
+
+const isLinkLocal = (address: string) => address.startsWith("fe80:")
+
+/** How `host` writes a source address: a link-local one with the zone of the card it came in by. */
+const zoned = (address: string, card: Card) => (isLinkLocal(address) ? `${address}%${card.name}` : address)
+
+export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
+  const { timeline, topology, history } = medium
+  const random = medium.random.fork(`datagrams ${host.name} ${host.boot} ${timeline.now()} ${medium.sockets.size}`)
+  const boot = host.boot
+  const isAlive = () => host.up && host.boot === boot
+  let dropped = 0
+
+  const openSocket = Effect.fnUntraced(function* (port: number, address: string | null, receive: Receive) {
+    const queue = yield* Effect.acquireRelease(Queue.dropping<Datagram>(bufferMax), Queue.shutdown)
+    const socket: DatagramSocket = {
+      host,
+      port,
+      address,
+      receive: (datagram) => {
+        if (datagram.payload.length > datagramMaxBytes || !isAlive() || !Queue.offerUnsafe(queue, datagram)) dropped++
+      }
+    }
+    yield* Effect.acquireRelease(
+      Effect.sync(() => medium.sockets.add(socket)),
+      () => Effect.sync(() => medium.sockets.delete(socket))
+    )
+    yield* Queue.take(queue).pipe(
+      Effect.flatMap(receive),
+      Effect.catchDefect((defect) => Effect.logError("A datagram was not handled", defect)),
+      Effect.forever,
+      Effect.forkScoped
+    )
+  })
+
+  /** One datagram to one place, through whatever the medium does to it. */
+  const carry = (payload: Uint8Array, from: Place, to: Place, source: number, port: number, kind: string) => {
+    const conditions = topology.conditions(from, to)
+    const names = [`${from.host.name}:${source}`, `${to.host.name}:${port}`] as const
+    const isLost = random.chance(conditions.loss)
+    const isDoubled = random.chance(conditions.duplication)
+    const delay = () => {
+      const late = random.chance(conditions.reordering) ? random.next() * overtaken * conditions.latency : 0
+      return conditions.latency + random.next() * conditions.jitter + late
+    }
+    const delays = [delay(), ...(isDoubled ? [delay()] : [])]
+    if (isLost) return history.add("lost", ...names, payload, kind)
+    for (const [index, each] of delays.entries()) {
+      timeline.schedule(each, () => {
+        if (!topology.reaches(from, to)) return history.add("lost", ...names, payload, kind)
+        history.add(index === 0 ? "datagram" : "doubled", ...names, payload, kind)
+        const datagram = { payload: payload.slice(), from: { host: zoned(from.address, to.card), port: source } }
+        const hearing = [...medium.sockets].filter((socket) => socket.host === to.host && socket.port === port)
+        if (kind !== "unicast") {
+          for (const socket of hearing) if (socket.address === null) socket.receive({ ...datagram })
+          return
+        }
+        // A port that several share hears unicast in one of them only: the one that came last.
+        hearing
+          .filter((socket) => socket.address === null || socket.address === to.address)
+          .at(-1)
+          ?.receive(datagram)
+      })
+    }
+  }
+
+  const freePort = () => {
+    let port = ephemeralFirst
+    const taken = new Set([...medium.sockets].filter((socket) => socket.host === host).map((socket) => socket.port))
+    while (taken.has(port)) port++
+    return port
+  }
+
+  const open = Effect.fn("SimulatedDatagrams.open")(function* (from: Interface, port: number, receive: Receive) {
+    const action = `opening UDP ${from.address}:0`
+    if (topology.placeOf(host, from.address) === undefined) {
+      return yield* new DatagramError({ action, code: "EADDRNOTAVAIL" })
+    }
+    const own = freePort()
+    yield* openSocket(own, from.address, receive)
+
+    const attempt = (to: string, payload: Uint8Array, run: (place: Place) => string | null) =>
+      Effect.suspend(() => {
+        const place = topology.placeOf(host, from.address)
+        const code =
+          payload.length > 65_507 ? "EMSGSIZE" : place === undefined || !isAlive() ? "ENETUNREACH" : run(place)
+        const action = `sending to ${to} from ${from.name} (${from.address})`
+        return code === null ? Effect.void : Effect.fail(new DatagramError({ action, code }))
+      })
+
+    const toAll = (kind: string, payload: Uint8Array) => (place: Place) => {
+      const segment = place.card.segment
+      const reached = segment === null ? [{ host, card: place.card }] : [...topology.on(segment)]
+      for (const each of reached) {
+        const address = each.card.interfaces.find((one) => one.family === from.family)?.address
+        if (address !== undefined) carry(payload, place, { ...each, address }, own, port, kind)
+      }
+      return null
+    }
+
+    const zone = from.family === "IPv6" ? `%${from.name}` : ""
+    const destinations = [
+      ...(from.family === "IPv4" ? [{ to: broadcastAddress(from), kind: "broadcast" }] : []),
+      { to: `${multicastGroups[from.family]}${zone}`, kind: "multicast" }
+    ]
+    const sender: Sender = {
+      port: own,
+      broadcast: (payload) =>
+        Effect.forEach(destinations, ({ to, kind }) =>
+          Effect.match(attempt(to, payload, toAll(kind, payload)), {
+            onSuccess: () => ({ to, error: null }),
+            onFailure: (error) => ({ to, error })
+          })
+        ),
+      send: (payload: Uint8Array, to: Endpoint) =>
+        attempt(to.host, payload, (place) => {
+          const found = topology.resolve(host, to.host)
+          if (found._tag !== "Found") return found._tag === "Nobody" && found.detail === "no answer" ? null : "EINVAL"
+          carry(payload, place, found.to, own, to.port, "unicast")
+          return null
+        })
+    }
+    return sender
+  })
+
+  return Datagrams.of({
+    interfaces: Effect.sync(() => host.cards.filter((card) => card.plugged).flatMap((card) => card.interfaces)),
+    listen: (port, receive) => openSocket(port, null, receive),
+    open,
+    dropped: Effect.sync(() => dropped)
+  })
+})
+
+export const layer = (medium: Medium, host: Host): Layer.Layer<Datagrams> => Layer.effect(Datagrams, make(medium, host))

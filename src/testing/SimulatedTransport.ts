@@ -1,0 +1,162 @@
+/**
+ * The Transport contract on a simulated network: listening, dialling and the handshake, in simulated time. As under
+ * TLS 1.3, `dial` returns after two round trips, half a round trip before the other side's handler starts.
+ *
+ * Its listener ends with the layer; every link with the scope it was dialled or is handled in.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import { limits, NodeConfig, defaultPort } from "../config.ts"
+import { type Address, format, tcp } from "../schema/Address.ts"
+import { short } from "../schema/PeerId.ts"
+import { Identity } from "../services/Identity.ts"
+import { DialError, type Link, ListenError, type Protocol, Transport } from "../services/Transport.ts"
+import { type Medium, portKey } from "./Medium.ts"
+import { SimulatedLink } from "./SimulatedLink.ts"
+import { micros } from "./Timeline.ts"
+import type { Host, Place } from "./Topology.ts"
+
+/** The first of the ports that systems hand out. */
+export const ephemeralFirst = 49_152
+
+/** TCP asks again after one second, then after twice as long, and so on. */
+const askAgain = micros("1 second")
+
+type Handler = (link: Link) => Effect.Effect<void, never, Scope.Scope>
+
+/** A free TCP port: the wanted one, or the first free one where that may be. */
+const choosePort = (medium: Medium, host: Host, wanted: number, isFixed: boolean) => {
+  const isFree = (port: number) => !medium.listeners.has(portKey(host, port))
+  if (wanted !== 0 && isFree(wanted)) return Effect.succeed(wanted)
+  if (wanted !== 0 && isFixed) {
+    return Effect.fail(new ListenError({ address: `${host.name}:${wanted}`, detail: "the port is taken" }))
+  }
+  let port = ephemeralFirst
+  while (!isFree(port)) port++
+  return Effect.succeed(port)
+}
+
+/** A Transport for one node on this host. The port is NodeConfig's where there is one, else the default. */
+export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
+  const { timeline, topology, history } = medium
+  const { id } = yield* Identity
+  const settings = Option.getOrUndefined(yield* Effect.serviceOption(NodeConfig))
+  const port = yield* choosePort(medium, host, settings?.port ?? defaultPort, settings?.portIsFixed ?? false)
+  const boot = host.boot
+  const isAlive = () => host.up && host.boot === boot
+  const handlers = new Map<Protocol, (link: Link, destroy: () => void) => void>()
+
+  const refuse = yield* FiberSet.makeRuntime<never>()
+  const key = portKey(host, port)
+  const listener = {
+    id,
+    inbound: (link: Link, destroy: () => void) => {
+      const handle = handlers.get(link.protocol)
+      if (handle !== undefined) return handle(link, destroy)
+      refuse(Effect.ensuring(link.close, Effect.sync(destroy)))
+    }
+  }
+  yield* Effect.acquireRelease(
+    Effect.sync(() => medium.listeners.set(key, listener)),
+    () => Effect.sync(() => (medium.listeners.get(key) === listener ? medium.listeners.delete(key) : false))
+  )
+
+  const accept = Effect.fn("SimulatedTransport.accept")(function* (protocol: Protocol, handler: Handler) {
+    const run = yield* FiberSet.makeRuntime<never>()
+    const serve = (link: Link, destroy: () => void) => {
+      run(
+        Effect.acquireRelease(Effect.succeed(link), () => Effect.sync(destroy)).pipe(
+          Effect.flatMap(handler),
+          Effect.catchCause((cause) =>
+            Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("The handler of a link failed", cause)
+          ),
+          Effect.scoped,
+          Effect.annotateLogs({ peer: short(link.peer), address: format(link.remote) })
+        )
+      )
+    }
+    yield* Effect.acquireRelease(
+      Effect.sync(() => handlers.set(protocol, serve)),
+      () => Effect.sync(() => (handlers.get(protocol) === serve ? handlers.delete(protocol) : false))
+    )
+  })
+
+  /** One packet that has to arrive: until then it is sent again and again. */
+  const pass = Effect.fnUntraced(function* (from: Place, to: Place) {
+    let wait = askAgain
+    yield* timeline.sleep(topology.conditions(from, to).latency)
+    while (!isAlive() || !topology.reaches(from, to)) {
+      yield* timeline.sleep(wait)
+      wait *= 2
+    }
+  })
+
+  const connect = Effect.fnUntraced(function* (address: Address, options: Parameters<Transport["Service"]["dial"]>[1]) {
+    const failed = (problem: DialError["problem"], detail: string) =>
+      Effect.fail(new DialError({ problem, address: format(address), detail }))
+    const found = topology.resolve(host, address.host)
+    if (found._tag === "Unresolved") return yield* failed("unresolved", "no such host")
+    if (found._tag === "Nobody" && found.detail !== "no answer") return yield* failed("unreachable", found.detail)
+    if (found._tag === "Nobody") return yield* Effect.never
+    const { from, to } = found
+    const roundTrip = Effect.andThen(pass(from, to), pass(to, from))
+    yield* pass(from, to)
+    const target = medium.listeners.get(portKey(to.host, address.port))
+    yield* pass(to, from)
+    if (target === undefined) return yield* failed("refused", "nothing listens there")
+    yield* roundTrip
+    if (target.id === null) return yield* failed("notKith", "it does not speak TLS 1.3 with a certificate")
+    if (target.id === id) return yield* failed("self", "its key is our own")
+    if (options.expect !== undefined && target.id !== options.expect) {
+      return yield* failed("wrongPeer", `it is ${short(target.id)}, not ${short(options.expect)}`)
+    }
+    return { from, to, target, targetId: target.id }
+  })
+
+  let nextPort = ephemeralFirst
+  const dial: Transport["Service"]["dial"] = Effect.fn("SimulatedTransport.dial")(function* (address, options) {
+    const own = nextPort++
+    const named = `${host.name}:${own}`
+    history.add("dial", named, format(address), undefined, options.protocol)
+    const failed = (error: DialError) =>
+      Effect.sync(() => history.add("refused", named, format(address), undefined, error.problem))
+    const { from, to, target, targetId } = yield* connect(address, options).pipe(
+      Effect.timeoutOrElse({
+        duration: limits.dial,
+        orElse: () =>
+          Effect.fail(new DialError({ problem: "unreachable", address: format(address), detail: "no answer in time" }))
+      }),
+      Effect.tapError(failed)
+    )
+    const open = Effect.sync(() => {
+      const made = new SimulatedLink({
+        medium,
+        protocol: options.protocol,
+        ends: [
+          { place: from, port: own, id, remote: address },
+          { place: to, port: address.port, id: targetId, remote: tcp(from.address, own) }
+        ]
+      })
+      made.dialled.open(() => target.inbound(made.link("accepted"), () => made.accepted.destroy()))
+      return made
+    })
+    const made = yield* Effect.acquireRelease(open, (made) => Effect.sync(() => made.dialled.destroy()))
+    return made.link("dialled")
+  })
+
+  const addresses = Effect.sync(() =>
+    host.cards
+      .filter((card) => card.plugged)
+      .flatMap((card) => card.interfaces.filter((each) => !each.loopback && each.family === "IPv4"))
+      .map((each) => tcp(each.address, port))
+  )
+
+  return Transport.of({ port, addresses, dial, accept })
+})
+
+export const layer = (medium: Medium, host: Host): Layer.Layer<Transport, ListenError, Identity> =>
+  Layer.effect(Transport, make(medium, host))
