@@ -89,8 +89,7 @@ const bind = (options: SocketOptions, arrived: (what: Datagram | DatagramError) 
       let bound = false
       socket.on("error", (error) => {
         if (bound) return arrived(new DatagramError({ action: `receiving on ${host}:${port}`, code: codeOf(error) }))
-        socket.close()
-        refused(error)
+        socket.close(() => refused(error))
       })
       socket.on("message", (payload, { address, port }) => arrived({ payload, from: { host: address, port } }))
       socket.bind({ address: host, port }, () => {
@@ -99,8 +98,7 @@ const bind = (options: SocketOptions, arrived: (what: Datagram | DatagramError) 
           bound = true
           resume(Effect.succeed(socket))
         } catch (error) {
-          socket.close()
-          refused(error)
+          socket.close(() => refused(error))
         }
       })
     } catch (error) {
