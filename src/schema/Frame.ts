@@ -12,7 +12,8 @@ import { Port } from "./Address.ts"
 import { Epoch, GroupId, Instance, MessageId, TransferId } from "./Id.ts"
 import { Mtime, Size } from "./Manifest.ts"
 import { PeerId } from "./PeerId.ts"
-import { ChatText, Name, Reason, Word } from "./Text.ts"
+import { pathMaxBytes } from "./RelativePath.ts"
+import { bounded, ChatText, Name, Reason, Word } from "./Text.ts"
 
 /** The protocol this code speaks. Another major version is refused; a newer minor one must interoperate. */
 export const version = { major: 1, minor: 0 } as const
@@ -70,7 +71,9 @@ export const Frame = Schema.TaggedUnion({
   TransferDone: {
     transfer: TransferId,
     outcome: Schema.Literals(["done", "partial", "failed"]),
-    failed: Schema.Array(Schema.Struct({ path: Schema.String, reason: Reason })).check(Schema.isMaxLength(100)),
+    failed: Schema.Array(Schema.Struct({ path: bounded({ max: pathMaxBytes }), reason: Reason })).check(
+      Schema.isMaxLength(100)
+    ),
     error: Reason
   },
   /** The receiver could not reach the sender: dial me for this transfer. */

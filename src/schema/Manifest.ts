@@ -22,7 +22,17 @@ export const Mtime = Schema.Int.check(
 )
 
 /** `[path, "f" file or "d" directory, size (0 for a directory), mtime, 1 if executable else 0]` */
-export const Entry = Schema.Tuple([RelativePath, Schema.Literals(["f", "d"]), Size, Mtime, Schema.Literals([0, 1])])
+export const Entry = Schema.Tuple([
+  RelativePath,
+  Schema.Literals(["f", "d"]),
+  Size,
+  Mtime,
+  Schema.Literals([0, 1])
+]).check(
+  Schema.makeFilter(([, kind, size]) => kind === "f" || size === 0 || "a directory has no size", {
+    toJsonSchema: () => [{}, true]
+  })
+)
 export type Entry = typeof Entry.Type
 
 const mebi = 1024 * 1024

@@ -35,7 +35,8 @@ export const problem = (path: string): string | undefined => {
   if (!path.isWellFormed()) return "holds a lone surrogate"
   if (control.test(path)) return "holds a control character"
   if (path.startsWith("/")) return "is absolute"
-  if (/^[A-Za-z]:/.test(path)) return "names a drive"
+  // `a:b` is an ordinary name on Unix; where it is none, the receiver leaves it out like other names it cannot store.
+  if (/^[A-Za-z]:(\/|$)/.test(path)) return "names a drive"
   if (path.includes("\\")) return "holds a backslash"
   if (byteLength(path) > pathMaxBytes) return `is longer than ${pathMaxBytes} bytes`
   const components = path.split("/")
@@ -55,7 +56,11 @@ export const RelativePath = Schema.String.check(
       const found = problem(path)
       return found === undefined || `the path ${JSON.stringify(path.slice(0, 200))} ${found}`
     },
-    { description: "a relative path", toJsonSchema: () => [{ minLength: 1, maxLength: pathMaxBytes }, true] }
+    {
+      description: "a relative path",
+      toJsonSchema: () => [{ minLength: 1, maxLength: pathMaxBytes }, true],
+      arbitraryConstraint: { minLength: 1 }
+    }
   )
 ).pipe(Schema.brand("RelativePath"))
 export type RelativePath = typeof RelativePath.Type

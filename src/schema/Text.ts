@@ -24,7 +24,8 @@ export const bounded = ({ min = 0, max }: { readonly min?: number; readonly max:
       {
         description: `${min} to ${max} bytes of UTF-8, well-formed`,
         // JSON Schema counts characters, which are at most as many as bytes: an approximation from above.
-        toJsonSchema: () => [{ minLength: Math.ceil(min / 4), maxLength: max }, true]
+        toJsonSchema: () => [{ minLength: Math.ceil(min / 4), maxLength: max }, true],
+        arbitraryConstraint: { minLength: Math.ceil(min / 4) }
       }
     )
   )
