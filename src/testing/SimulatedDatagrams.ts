@@ -18,8 +18,7 @@ import {
   type Sender
 } from "../services/Datagrams.ts"
 import type { DatagramSocket, Medium } from "./Medium.ts"
-import { ephemeralFirst } from "./SimulatedTransport.ts"
-import type { Card, Host, Place } from "./Topology.ts"
+import { type Card, ephemeralFirst, type Host, isIp, type Place } from "./Topology.ts"
 
 /** Datagrams that wait while one is handled; more are dropped and counted. */
 const bufferMax = 512
@@ -151,6 +150,8 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
         ),
       send: (payload: Uint8Array, to: Endpoint) =>
         attempt(to.host, payload, (place) => {
+          // Nothing heard may make a machine ask a name server.
+          if (!isIp(to.host)) return "EINVAL"
           const found = topology.resolve(host, to.host)
           if (found._tag !== "Found") return found._tag === "Nobody" && found.detail === "no answer" ? null : "EINVAL"
           carry(payload, place, found.to, own, to.port, "unicast")

@@ -101,7 +101,7 @@ export class LinkEnd {
     Effect.gen({ self: this }, function* () {
       const left = new Chunks(chunks)
       while (true) {
-        if (this.over !== undefined) return yield* Effect.fail(this.over)
+        if (this.over !== undefined) return yield* this.over
         const room = this.#room
         if (room > 0 && left.size === 0) return
         if (room > 0) this.#sendBytes(left.take(Math.min(room, segmentBytes)))
@@ -195,13 +195,14 @@ export class LinkEnd {
     if (this.over !== undefined) return Effect.sync(() => this.destroy())
     const finished = Deferred.makeUnsafe<void>()
     this.#finished = finished
-    this.over = new LinkClosed({ clean: true, reason: "this side closed it" })
+    this.over = new LinkClosed({ clean: true, reason: "this node ended it" })
+    this.buffer.discard(this.over)
     this.#noteRoom()
     this.#send(0, {
       isReset: false,
       arrive: () => {
         this.#link.note("close", this)
-        this.#far.#end(new LinkClosed({ clean: true, reason: "the other side closed it" }))
+        this.#far.#end(new LinkClosed({ clean: true, reason: "the other side ended it" }))
         Deferred.doneUnsafe(finished, Effect.void)
       }
     })
@@ -215,7 +216,7 @@ export class LinkEnd {
     if (this.isGone) return
     const isOrderly = this.#finished !== undefined ? Deferred.isDoneUnsafe(this.#finished) : this.over !== undefined
     if (!isOrderly) this.#sendReset("dropped")
-    this.#leave(this.over ?? new LinkClosed({ clean: false, reason: "this side dropped it" }))
+    this.#leave(this.over ?? new LinkClosed({ clean: false, reason: "this node dropped it" }))
     this.#link.forgetIfGone()
   }
 

@@ -18,10 +18,7 @@ import { DialError, type Link, ListenError, type Protocol, Transport } from "../
 import { type Medium, portKey } from "./Medium.ts"
 import { SimulatedLink } from "./SimulatedLink.ts"
 import { micros } from "./Timeline.ts"
-import type { Host, Place } from "./Topology.ts"
-
-/** The first of the ports that systems hand out. */
-export const ephemeralFirst = 49_152
+import { ephemeralFirst, type Host, type Place } from "./Topology.ts"
 
 /** TCP asks again after one second, then after twice as long, and so on. */
 const askAgain = micros("1 second")
@@ -117,9 +114,8 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
     return { from, to, target, targetId: target.id }
   })
 
-  let nextPort = ephemeralFirst
   const dial: Transport["Service"]["dial"] = Effect.fn("SimulatedTransport.dial")(function* (address, options) {
-    const own = nextPort++
+    const own = host.nextPort++
     const named = `${host.name}:${own}`
     history.add("dial", named, format(address), undefined, options.protocol)
     const failed = (error: DialError) =>

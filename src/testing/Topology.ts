@@ -5,6 +5,9 @@
 import * as Option from "effect/Option"
 import type { Interface } from "../services/Datagrams.ts"
 
+/** The first of the ports that systems hand out. */
+export const ephemeralFirst = 49_152
+
 /** How a segment treats what crosses it. Times in microseconds; chances from 0 to 1. */
 export interface Conditions {
   /** One way. */
@@ -52,6 +55,8 @@ export interface Host {
   up: boolean
   /** Counts its boots: what an earlier one had is dead. */
   boot: number
+  /** The TCP port of the next link that is dialled from here. */
+  nextPort: number
 }
 
 /** An address and the card it belongs to. */
@@ -68,7 +73,8 @@ export type Resolution =
   | { readonly _tag: "Nobody"; readonly detail: string }
   | { readonly _tag: "Found"; readonly from: Place; readonly to: Place }
 
-const isIp = (text: string) => text.includes(":") || /^\d+(\.\d+){3}$/.test(text)
+/** Whether this is an address and no name; a zone may follow it. */
+export const isIp = (text: string) => text.includes(":") || /^\d+(\.\d+){3}$/.test(text)
 const isLinkLocal = (address: string) => address.startsWith("fe80:")
 const isLoopback = (address: string) => address === "::1" || address.startsWith("127.")
 
@@ -117,7 +123,7 @@ export class Topology {
   }
 
   addHost(name: string, segments: ReadonlyArray<string>): Host {
-    const host: Host = { name, index: this.#hosts.size, cards: [loopback], up: true, boot: 0 }
+    const host: Host = { name, index: this.#hosts.size, cards: [loopback], up: true, boot: 0, nextPort: ephemeralFirst }
     this.#hosts.set(name, host)
     for (const segment of segments) this.plug(host, this.segment(segment))
     return host

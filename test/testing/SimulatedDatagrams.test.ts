@@ -3,9 +3,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
 import { type Datagram, Datagrams, type Interface } from "../../src/services/Datagrams.ts"
 import * as SimulatedNetwork from "../../src/testing/SimulatedNetwork.ts"
+import { elapse } from "../../src/testing/SimulatedTime.ts"
+import { datagramsContract } from "../services/DatagramsContract.ts"
 
 const port = 9090
 const bytes = (text: string) => new TextEncoder().encode(text)
@@ -26,6 +29,26 @@ const start = Effect.fnUntraced(function* (node: SimulatedNetwork.SimulatedNode)
     })
   const lan = yield* on((one) => one.name === "eth0" && one.family === "IPv4")
   return { datagrams, heard, replies, lan, on }
+})
+
+const service = (node: SimulatedNetwork.SimulatedNode) =>
+  Effect.map(Layer.build(Layer.fresh(node.datagrams)), (context) => Context.get(context, Datagrams))
+
+/** The card on the segment. */
+const on = (datagrams: Datagrams["Service"]) =>
+  Effect.flatMap(datagrams.interfaces, (all) =>
+    Effect.fromOption(Option.fromUndefinedOr(all.find((one) => one.name === "eth0")))
+  ).pipe(Effect.orDie)
+
+datagramsContract({
+  name: "simulated",
+  test: it.effect,
+  pair: Effect.gen(function* () {
+    const network = yield* SimulatedNetwork.make({ seed: 1 })
+    return { a: yield* service(network.host("alice")), b: yield* service(network.host("bob")), on }
+  }),
+  port: Effect.succeed(9090),
+  soon: elapse
 })
 
 describe("SimulatedDatagrams", () => {
