@@ -11,6 +11,9 @@ import { ConflictPolicy } from "./schema/Offer.ts"
 import { AcceptPolicy } from "./schema/Peer.ts"
 import { Name } from "./schema/Text.ts"
 
+/** Of this program, as in package.json. */
+export const programVersion = "0.1.0"
+
 /** The port a node listens on by TCP, and hears announcements on by UDP, unless told otherwise. */
 export const defaultPort = 9090
 
@@ -83,6 +86,12 @@ export const limits = {
   /** Waits between dials of a wanted peer. */
   redialFirst: Duration.millis(200),
   redialMax: Duration.seconds(30),
+  /** Dials by the actors at one time; a flood of forged announcements must not take every socket. */
+  dialsMax: 64,
+  /** One of several addresses of a peer: the next may be the one that answers. */
+  dialEach: Duration.seconds(2),
+  /** What is queued, the Goodbye and the end of the link, together. */
+  farewell: Duration.seconds(1),
   /** Messages to an actor that it has not read yet; the sender waits. */
   mailboxMax: 64,
   /** Frames to a peer that are not written yet; `send` waits. */

@@ -1,0 +1,112 @@
+/**
+ * The HTTP server of the API, on 127.0.0.1 only. It owns the listener, the token and control.json.
+ *
+ * At the end control.json goes first, so that nobody new comes; requests get a moment to finish; then every
+ * connection is closed, event streams too, since they would never end by themselves.
+ */
+import * as Effect from "effect/Effect"
+import * as Base64Url from "effect/encoding/Base64Url"
+import * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Context from "effect/Context"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { createServer } from "node:http"
+import { NodeConfig } from "../config.ts"
+import { Api } from "../schema/Api.ts"
+import * as ControlFile from "./ControlFile.ts"
+import { EventFeed } from "./EventFeed.ts"
+import * as Guard from "./Guard.ts"
+import * as HealthHandlers from "./HealthHandlers.ts"
+import { Loopback, LoopbackError } from "./Loopback.ts"
+import * as MessageHandlers from "./MessageHandlers.ts"
+import * as NodeHandlers from "./NodeHandlers.ts"
+import * as PeerHandlers from "./PeerHandlers.ts"
+import * as RequestErrors from "./RequestErrors.ts"
+import * as TransferHandlers from "./TransferHandlers.ts"
+
+const host = "127.0.0.1"
+
+/** Requests that are being answered when the node ends get this long. */
+const grace = "200 millis"
+
+/** Bytes of randomness in the token. */
+const tokenBytes = 32
+
+/**
+ * Bounds on what one local program can hold open. They are on receiving a request, not on answering it, so event
+ * streams and long waits are not cut; the check interval is how late a bound may be noticed.
+ */
+const makeServer = () => {
+  const server = createServer({
+    headersTimeout: 5_000,
+    requestTimeout: 15_000,
+    connectionsCheckingInterval: 1_000,
+    keepAliveTimeout: 5_000,
+    maxHeaderSize: 16 * 1024
+  })
+  server.maxConnections = 512
+  return server
+}
+
+const listen = Effect.fnUntraced(function* (port: number) {
+  const server = makeServer()
+  const http = yield* NodeHttpServer.make(() => server, { host, port, gracefulShutdownTimeout: grace })
+  // Runs before the server's own finalizer, which waits until no connection is left.
+  yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
+  return http
+})
+
+/** Listens on the wanted port, or on any free one when it is taken. */
+const bind = Effect.gen(function* () {
+  const { apiPort } = yield* NodeConfig
+  const random = yield* SecureRandom.SecureRandom
+  const http = yield* listen(apiPort).pipe(
+    Effect.catch(() =>
+      Effect.logInfo("The port of the API is taken; any free one is used.").pipe(
+        Effect.annotateLogs({ port: apiPort }),
+        Effect.andThen(listen(0))
+      )
+    ),
+    Effect.mapError(
+      (error) => new LoopbackError({ action: `listen on ${host}:${apiPort}`, detail: String(error.cause) })
+    )
+  )
+  const port = http.address._tag === "UnixPathAddress" ? 0 : http.address.port
+  const token = Base64Url.encode(yield* random.randomBytes(tokenBytes))
+  return Context.make(HttpServer.HttpServer, http).pipe(
+    Context.add(Loopback, { url: `http://${host}:${port}`, port, token: Redacted.make(token) })
+  )
+})
+
+const handlers = Layer.mergeAll(
+  HealthHandlers.layer,
+  NodeHandlers.layer,
+  PeerHandlers.layer,
+  MessageHandlers.layer,
+  TransferHandlers.layer
+)
+
+const routes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
+  Layer.provide(handlers),
+  Layer.provide(RequestErrors.layer),
+  Layer.provide(EventFeed.layer)
+)
+
+const control = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { dataDir } = yield* NodeConfig
+    const { token, url } = yield* Loopback
+    yield* ControlFile.publish(dataDir, { url, token: Redacted.value(token) })
+  })
+)
+
+/** The API of the node that is provided. control.json appears once it can be used. */
+export const layer = control.pipe(
+  Layer.provide(HttpRouter.serve(Layer.merge(routes, Guard.layer), { disableLogger: true, disableListenLog: true })),
+  Layer.provideMerge(Layer.effectContext(bind)),
+  Layer.provide([NodeHttpServer.layerHttpServices, SecureRandom.layerWebCrypto])
+)

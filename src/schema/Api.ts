@@ -1,0 +1,227 @@
+/**
+ * The API of a node: what its faces (command line, page, scripts) ask of it, on loopback only. Everything needs the
+ * bearer token of control.json, except /healthz, which proves that the server knows the token too.
+ *
+ * In paths, peers and transfers are named by their whole id; `find` turns what a person typed into one.
+ */
+import * as HttpApi from "effect/http-api/HttpApi"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as OpenApi from "effect/http-api/OpenApi"
+import * as Schema from "effect/Schema"
+import * as Failures from "./ApiFailures.ts"
+import { Event } from "./Event.ts"
+import { TransferId } from "./Id.ts"
+import { Message } from "./Message.ts"
+import { ConflictPolicy, Transfer } from "./Offer.ts"
+import { Peer } from "./Peer.ts"
+import { PeerId } from "./PeerId.ts"
+
+/** What control.json holds: where the API is, and the secret that opens it. */
+export const Control = Schema.Struct({
+  url: Schema.String.check(
+    Schema.isPattern(/^http:\/\/127\.0\.0\.1:\d{1,5}$/, { expected: "a loopback URL without a path" })
+  ),
+  token: Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{43}$/, { expected: "32 bytes in base64url" }))
+})
+export type Control = typeof Control.Type
+
+/** A nonce for /healthz: at least 128 bits where each character carries four. */
+export const Nonce = Schema.String.check(
+  Schema.isPattern(/^[A-Za-z0-9_-]{32,128}$/, { expected: "32 to 128 characters of base64url" })
+)
+
+/** Longest wait for a message's delivery that a request may ask for, in milliseconds. */
+export const waitMaxMillis = 60_000
+
+/** Most messages in one answer. */
+export const historyMax = 1000
+
+/** Most paths, and most peers, in one request to send. */
+export const pathsMax = 1000
+export const receiversMax = 256
+
+/** A name, a short id or an id, as a person types it. */
+const Query = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(256))
+
+export const NodeInfo = Schema.Struct({
+  id: PeerId,
+  name: Schema.String,
+  /** `host:port` where other nodes reach this one, the most useful first. */
+  addresses: Schema.Array(Schema.String),
+  /** The id in groups of four, for reading aloud and comparing. */
+  fingerprint: Schema.String,
+  /** Of the program. */
+  version: Schema.String,
+  /** Where received files are published: an absolute path. */
+  received: Schema.String,
+  apiUrl: Schema.String
+})
+export type NodeInfo = typeof NodeInfo.Type
+
+/** What discovery did, for a person who asks why nobody is found. */
+export const DiscoveryReport = Schema.Struct({
+  interfaces: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      address: Schema.String,
+      sent: Schema.Array(
+        Schema.Struct({ to: Schema.String, count: Schema.Natural, error: Schema.NullOr(Schema.String) })
+      ),
+      heard: Schema.Natural
+    })
+  ),
+  /** Datagrams that were no announcement. */
+  dropped: Schema.Natural,
+  /** Why nothing can be heard at all, or null. */
+  deaf: Schema.NullOr(Schema.String)
+})
+
+/** One event of the stream, and its id for `Last-Event-ID`. */
+export const NumberedEvent = Schema.Struct({
+  id: Schema.String,
+  event: Schema.String,
+  data: Schema.fromJsonString(Event)
+})
+
+/** Turns what the API cannot decode into `InvalidRequest`. */
+export class RequestErrors extends HttpApiMiddleware.Service<RequestErrors>()("kith/schema/Api/RequestErrors", {
+  error: Failures.InvalidRequestProblem
+}) {}
+
+const health = HttpApiGroup.make("health", { topLevel: true }).add(
+  HttpApiEndpoint.get("health", "/healthz", {
+    query: { nonce: Schema.optionalKey(Nonce) },
+    success: Schema.Struct({
+      status: Schema.Literal("ok"),
+      /** HMAC-SHA256 with the token as key over the nonce and this server's URL, in hex. */
+      proof: Schema.optionalKey(Schema.String)
+    })
+  }).annotate(OpenApi.Summary, "Is it up, and is it ours? Needs no token.")
+)
+
+const node = HttpApiGroup.make("node").add(
+  HttpApiEndpoint.get("info", "/api/node", { success: NodeInfo }).annotate(OpenApi.Summary, "Who this node is"),
+  HttpApiEndpoint.get("discovery", "/api/discovery", { success: DiscoveryReport }).annotate(
+    OpenApi.Summary,
+    "What was announced, heard and refused on each interface"
+  ),
+  HttpApiEndpoint.get("events", "/api/events", {
+    headers: { "last-event-id": Schema.optionalKey(Schema.String) },
+    success: HttpApiSchema.StreamSse({ events: NumberedEvent })
+  }).annotate(
+    OpenApi.Summary,
+    "What happens from now on; with Last-Event-ID also what was missed, or the event Missed where that is too much"
+  )
+)
+
+const peers = HttpApiGroup.make("peers").add(
+  HttpApiEndpoint.get("list", "/api/peers", { success: Schema.Array(Peer) }),
+  HttpApiEndpoint.get("find", "/api/peers/find", {
+    query: { query: Query },
+    success: Peer,
+    error: [Failures.UnknownPeerProblem, Failures.AmbiguousPeerProblem]
+  }),
+  HttpApiEndpoint.post("add", "/api/peers", {
+    payload: Schema.Struct({ address: Schema.String.check(Schema.isMaxLength(512)) }),
+    success: Peer,
+    error: [Failures.MalformedAddressProblem, Failures.DialErrorProblem, Failures.SessionErrorProblem]
+  }).annotate(OpenApi.Summary, "Dial HOST:PORT, and keep the peer that answers"),
+  HttpApiEndpoint.delete("remove", "/api/peers/:id", { params: { id: PeerId } }).annotate(
+    OpenApi.Summary,
+    "Say goodbye and forget the peer"
+  )
+)
+
+const messages = HttpApiGroup.make("messages").add(
+  HttpApiEndpoint.post("say", "/api/messages", {
+    payload: Schema.Struct({
+      text: Schema.String,
+      /** A peer, or null: everyone. */
+      to: Schema.NullOr(Query),
+      /** Milliseconds to wait for delivery before answering. */
+      wait: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: waitMaxMillis })))
+    }),
+    success: Message,
+    error: [Failures.MessageRefusedProblem, Failures.UnknownPeerProblem, Failures.AmbiguousPeerProblem]
+  }),
+  HttpApiEndpoint.get("history", "/api/messages", {
+    query: {
+      limit: Schema.optionalKey(
+        Schema.NumberFromString.pipe(
+          Schema.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: historyMax }))
+        )
+      ),
+      peer: Schema.optionalKey(Query)
+    },
+    success: Schema.Array(Message),
+    error: [Failures.UnknownPeerProblem, Failures.AmbiguousPeerProblem]
+  }).annotate(OpenApi.Summary, "The newest messages, oldest first")
+)
+
+const byId = { params: { id: TransferId } }
+const decided = { success: Transfer, error: [Failures.UnknownTransferProblem, Failures.NotPossibleProblem] } as const
+
+const transfers = HttpApiGroup.make("transfers").add(
+  HttpApiEndpoint.get("list", "/api/transfers", { success: Schema.Array(Transfer) }).annotate(
+    OpenApi.Summary,
+    "The newest first"
+  ),
+  HttpApiEndpoint.get("find", "/api/transfers/find", {
+    query: { query: Query },
+    success: Transfer,
+    error: Failures.UnknownTransferProblem
+  }),
+  HttpApiEndpoint.get("get", "/api/transfers/:id", {
+    ...byId,
+    success: Transfer,
+    error: Failures.UnknownTransferProblem
+  }),
+  HttpApiEndpoint.post("send", "/api/transfers", {
+    payload: Schema.Struct({
+      /** Absolute paths on this machine. */
+      paths: Schema.Array(Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(4096))).check(
+        Schema.isMinLength(1),
+        Schema.isMaxLength(pathsMax)
+      ),
+      /** Peers, or null: everyone who is connected. */
+      to: Schema.NullOr(Schema.Array(Query).check(Schema.isMinLength(1), Schema.isMaxLength(receiversMax)))
+    }),
+    success: Schema.Array(Transfer),
+    error: [Failures.SendRefusedProblem, Failures.UnknownPeerProblem, Failures.AmbiguousPeerProblem]
+  }).annotate(OpenApi.Summary, "Offer files and directories: one transfer for each receiver"),
+  HttpApiEndpoint.post("accept", "/api/transfers/:id/accept", {
+    ...byId,
+    payload: Schema.Struct({ conflict: Schema.optionalKey(ConflictPolicy) }),
+    ...decided
+  }),
+  HttpApiEndpoint.post("decline", "/api/transfers/:id/decline", { ...byId, ...decided }),
+  HttpApiEndpoint.post("cancel", "/api/transfers/:id/cancel", { ...byId, ...decided })
+)
+
+/** Everything but a node's own pages. */
+export class Api extends HttpApi.make("kith")
+  .add(health)
+  .add(node)
+  .add(peers)
+  .add(messages)
+  .add(transfers)
+  .middleware(RequestErrors)
+  .annotateMerge(
+    OpenApi.annotations({
+      title: "Kith",
+      description: "The API of one node, on loopback. Every path but /healthz needs the bearer token of control.json.",
+      transform: (document) => ({ ...document, ...bearer(document) })
+    })
+  ) {}
+
+/** The guard stands before every route, so the document says it once for all. */
+const bearer = (document: Record<string, unknown>) => ({
+  components: {
+    ...(typeof document["components"] === "object" ? document["components"] : {}),
+    securitySchemes: { token: { type: "http", scheme: "bearer" } }
+  },
+  security: [{ token: [] }]
+})
