@@ -5,7 +5,7 @@
  */
 import { blockCount, blockSize, type Entry, entriesMax, pageMaxBytes, type Totals } from "./Manifest.ts"
 import { HashIndex } from "./HashIndex.ts"
-import { RelativePath } from "./RelativePath.ts"
+import type { RelativePath } from "./RelativePath.ts"
 
 /** One block of one file. */
 export interface BlockPlace {

@@ -1,0 +1,228 @@
+/**
+ * What every FileStore must do, whatever keeps the files. The caller gives a fresh store for each test, and a few
+ * ways to see and disturb what is behind it.
+ */
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import type * as Scope from "effect/Scope"
+import { RelativePath } from "../../src/schema/RelativePath.ts"
+import type { FileStore, Picked, Scanned, SourcePart, StagedPart } from "../../src/services/FileStore.ts"
+
+/** The store under test, and the world around it. Paths are absolute, text is UTF-8. */
+export interface World {
+  readonly store: FileStore["Service"]
+  /** A directory to put sources in. */
+  readonly sources: string
+  readonly received: string
+  readonly write: (path: string, text: string, options?: { readonly mtime?: number; readonly mode?: number }) => void
+  readonly directory: (path: string) => void
+  readonly text: (path: string) => string
+  readonly stat: (path: string) => { readonly mtime: number; readonly executable: boolean } | undefined
+  /** Names in a directory, sorted; none where there is no directory. */
+  readonly list: (path: string) => ReadonlyArray<string>
+}
+
+export const relative = (path: string): RelativePath => RelativePath.make(path)
+export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+
+export const whole = (path: string, text: string): StagedPart => ({
+  path: relative(path),
+  mtime: 1_700_000_000_123,
+  executable: false,
+  offset: 0,
+  bytes: bytes(text),
+  finish: true
+})
+
+export const scanned = (world: World, picked: Picked, as: string) =>
+  Stream.runCollect(world.store.scan(picked, as)).pipe(
+    Effect.map((all) => [...all].toSorted((a, b) => (a.path < b.path ? -1 : 1)))
+  )
+
+const partOf = (found: Scanned | undefined, at = 0): SourcePart => {
+  assert(found?._tag === "Found")
+  return { path: found.path, size: found.size, mtime: found.mtime, offset: 0, length: found.size, at }
+}
+
+export const fileStoreContract = (world: Effect.Effect<World, never, Scope.Scope>) => {
+  it.live("walks a tree: files, empty directories, times, programs", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      w.directory(`${w.sources}/tree/empty`)
+      w.write(`${w.sources}/tree/a/\u{1f600} b.txt`, "hello", { mtime: 1_600_000_000_456 })
+      w.write(`${w.sources}/tree/run`, "x", { mode: 0o755 })
+      const picked = yield* w.store.pick(`${w.sources}/tree`)
+      assert.deepStrictEqual(picked, { path: `${w.sources}/tree`, name: "tree", kind: "d" })
+      const found = yield* scanned(w, picked, "T")
+      assert.deepStrictEqual(
+        found.map((entry) => [
+          entry.path,
+          entry._tag === "Found" ? entry.kind : "",
+          entry._tag === "Found" ? entry.size : ""
+        ]),
+        [
+          ["T", "d", 0],
+          ["T/a", "d", 0],
+          ["T/a/\u{1f600} b.txt", "f", 5],
+          ["T/empty", "d", 0],
+          ["T/run", "f", 1]
+        ]
+      )
+      assert(found[2]?._tag === "Found" && found[4]?._tag === "Found")
+      assert.strictEqual(Math.floor(found[2].mtime), 1_600_000_000_456)
+      assert.deepStrictEqual([found[2].executable, found[4].executable], [false, true])
+    })
+  )
+
+  it.live("refuses to pick what is not there", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const refused = yield* Effect.flip(w.store.pick(`${w.sources}/nothing`))
+      assert.strictEqual(refused.code, "ENOENT")
+      assert.include(refused.message, `${w.sources}/nothing`)
+    })
+  )
+
+  it.live("reads parts into a buffer, and says which file is no longer what it was", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      for (const name of ["a", "b", "c", "d"]) w.write(`${w.sources}/t/${name}`, `content of ${name}`)
+      const picked = yield* w.store.pick(`${w.sources}/t`)
+      const found = (yield* scanned(w, picked, "t")).slice(1)
+      w.write(`${w.sources}/t/b`, "another content, longer")
+      w.write(`${w.sources}/t/c`, "CONTENT OF C", { mtime: 5_000 })
+      const source = yield* w.store.open(new Map([["t", picked]]))
+      const into = new Uint8Array(64)
+      const parts = found.map((entry, i) => partOf(entry, i * 16))
+      const lost = { ...partOf(found[0]), path: relative("t/lost") }
+      const split = { ...partOf(found[3], 60), offset: 8, length: 4 }
+      const result = yield* source.read([...parts, lost, split], into)
+      assert.isNull(result[0])
+      assert.match(result[1] ?? "", /changed/)
+      assert.match(result[2] ?? "", /changed/)
+      assert.isNull(result[3])
+      assert.match(result[4] ?? "", /gone/)
+      assert.isNull(result[5])
+      const text = new TextDecoder()
+      assert.strictEqual(text.decode(into.subarray(0, 12)), "content of a")
+      assert.strictEqual(text.decode(into.subarray(60)), "of d".slice(0, 4))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("reads a picked file under the name it was given", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      w.write(`${w.sources}/report.pdf`, "pdf")
+      const picked = yield* w.store.pick(`${w.sources}/report.pdf`)
+      const [found] = yield* scanned(w, picked, "report (1).pdf")
+      const source = yield* w.store.open(new Map([["report (1).pdf", picked]]))
+      const into = new Uint8Array(3)
+      assert.deepStrictEqual(yield* source.read([partOf(found)], into), [null])
+      assert.strictEqual(new TextDecoder().decode(into), "pdf")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("stages unseen, then publishes whole, with times and the executable bit", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const staging = yield* w.store.stage("one")
+      const directory = { path: relative("d/e"), kind: "d", mtime: 1_500_000_000_777, executable: false } as const
+      yield* staging.make([directory, { path: relative("d/zero"), kind: "f", mtime: 1_000, executable: true }])
+      yield* staging.write([
+        { ...whole("d/x", "he"), finish: false },
+        whole("y", "why"),
+        { ...whole("d/x", "llo"), offset: 2 }
+      ])
+      yield* staging.sync
+      yield* staging.seal([directory])
+      assert.deepStrictEqual(w.list(w.received), [".kith"])
+      const published = yield* staging.publish(["d", "y", "absent"], "rename")
+      assert.deepStrictEqual(published, [Result.succeed(`${w.received}/d`), Result.succeed(`${w.received}/y`)])
+      assert.strictEqual(w.text(`${w.received}/d/x`), "hello")
+      assert.strictEqual(w.text(`${w.received}/y`), "why")
+      assert.deepStrictEqual(w.stat(`${w.received}/d/zero`), { mtime: 1_000, executable: true })
+      assert.deepStrictEqual(w.stat(`${w.received}/d/x`), { mtime: 1_700_000_000_123, executable: false })
+      assert.strictEqual(w.stat(`${w.received}/d/e`)?.mtime, 1_500_000_000_777)
+      yield* staging.discard
+      assert.deepStrictEqual(w.list(w.received), ["d", "y"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("never publishes over anything", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      w.write(`${w.received}/a.tar.gz`, "mine")
+      w.write(`${w.received}/a (1).tar.gz`, "mine too")
+      w.directory(`${w.received}/d.x`)
+      w.directory(`${w.received}/was a directory`)
+      const staging = yield* w.store.stage("two")
+      yield* staging.write([whole("a.tar.gz", "new"), whole("d.x/f", "new"), whole("was a directory", "file")])
+      const published = yield* staging.publish(["a.tar.gz", "d.x", "was a directory"], "rename")
+      assert.deepStrictEqual(
+        published.map((result) => Result.getOrThrow(result).slice(w.received.length + 1)),
+        ["a (2).tar.gz", "d.x (1)", "was a directory (1)"]
+      )
+      assert.strictEqual(w.text(`${w.received}/a.tar.gz`), "mine")
+      assert.strictEqual(w.text(`${w.received}/a (2).tar.gz`), "new")
+      assert.deepStrictEqual(w.list(`${w.received}/d.x`), [])
+      assert.strictEqual(w.text(`${w.received}/d.x (1)/f`), "new")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("takes files back, and discards only its own", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const mine = yield* w.store.stage("mine")
+      const other = yield* w.store.stage("other")
+      yield* other.write([whole("kept", "kept")])
+      yield* mine.write([whole("d/good", "1"), { ...whole("d/bad", "2"), finish: false }, whole("bad", "3")])
+      yield* mine.remove(relative("d/bad"))
+      yield* mine.remove(relative("bad"))
+      yield* mine.remove(relative("bad"))
+      yield* mine.sync
+      const published = yield* mine.publish(["d", "bad"], "rename")
+      assert.strictEqual(published.length, 1)
+      assert.deepStrictEqual(w.list(`${w.received}/d`), ["good"])
+      yield* mine.discard
+      assert.deepStrictEqual(w.list(`${w.received}/.kith`), ["other"])
+      yield* other.publish(["kept"], "rename")
+      yield* other.discard
+      assert.deepStrictEqual(w.list(w.received), ["d", "kept"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("refuses an id that is in use, and a file that is there already", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const staging = yield* w.store.stage("same")
+      assert.strictEqual((yield* Effect.flip(w.store.stage("same"))).code, "EEXIST")
+      yield* staging.write([whole("f", "1")])
+      assert.strictEqual((yield* Effect.flip(staging.write([whole("f", "2")]))).code, "EEXIST")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("holds many unfinished files at once", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const staging = yield* w.store.stage("many")
+      const paths = Array.from({ length: 150 }, (_, i) => `d/${i % 7}/f${i}`)
+      yield* staging.write(paths.map((path) => ({ ...whole(path, "ab"), finish: false })))
+      yield* staging.sync
+      yield* staging.write(paths.map((path) => ({ ...whole(path, "cd"), offset: 2 })))
+      yield* staging.publish(["d"], "rename")
+      for (const path of paths) assert.strictEqual(w.text(`${w.received}/${path}`), "abcd")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("says what the target can take", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const target = yield* w.store.target
+      assert.isAbove(target.freeBytes, 0)
+      assert.isAbove(target.freeFiles, 0)
+      assert.deepStrictEqual(w.list(w.received), [])
+    })
+  )
+}
