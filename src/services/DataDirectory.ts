@@ -1,0 +1,64 @@
+/**
+ * The directory that holds a node's identity and state, for one node at a time. It is made with mode 0700 if missing,
+ * and held by a lock that the system releases however the process ends, `kill -9` included: an exclusive transaction
+ * on the SQLite file `lock`, since Node has no flock.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as fs from "node:fs/promises"
+import { join } from "node:path"
+import { NodeConfig } from "../config.ts"
+
+/** The data directory cannot be used as it is; nothing was altered. */
+export class DataDirectoryError extends Schema.TaggedError<DataDirectoryError>()("DataDirectoryError", {
+  path: Schema.String,
+  problem: Schema.Literals(["inUse", "unusable"]),
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return this.problem === "inUse"
+      ? `another node is running on ${this.path}. Stop it first, or choose another directory with --data-dir`
+      : `the data directory ${this.path} cannot be used (${this.detail}). Choose another with --data-dir`
+  }
+}
+
+const attempt = <A>(path: string, run: () => Promise<A>) =>
+  Effect.tryPromise({
+    try: run,
+    catch: (cause) =>
+      new DataDirectoryError({
+        path,
+        problem: isBusy(cause) ? "inUse" : "unusable",
+        detail: cause instanceof Error ? cause.message : String(cause)
+      })
+  })
+
+/** SQLITE_BUSY, whatever is extended about it. */
+const isBusy = (cause: unknown): boolean =>
+  cause instanceof Error && "errcode" in cause && typeof cause.errcode === "number" && (cause.errcode & 0xff) === 5
+
+/** Makes the directory if it is missing and holds it until the scope ends. */
+export const acquire = Effect.fn("DataDirectory.acquire")(function* (path: string) {
+  yield* attempt(path, () => fs.mkdir(path, { recursive: true, mode: 0o700 }))
+  yield* Effect.acquireRelease(
+    attempt(path, async () => {
+      // Loaded here, since nothing else of a node needs it.
+      const { DatabaseSync } = await import("node:sqlite")
+      const lock = new DatabaseSync(join(path, "lock"), { timeout: 0 })
+      try {
+        lock.exec("BEGIN EXCLUSIVE")
+      } catch (cause) {
+        lock.close()
+        throw cause
+      }
+      return lock
+    }),
+    (lock) => Effect.sync(() => lock.close())
+  )
+})
+
+/** Holds the configured data directory for as long as the layer lives. */
+export const layer: Layer.Layer<never, DataDirectoryError, NodeConfig> = Layer.effectDiscard(
+  NodeConfig.use((config) => acquire(config.dataDir))
+)
