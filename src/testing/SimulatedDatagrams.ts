@@ -18,7 +18,7 @@ import {
   type Sender
 } from "../services/Datagrams.ts"
 import type { DatagramSocket, Medium } from "./Medium.ts"
-import { type Card, ephemeralFirst, type Host, isIp, type Place } from "./Topology.ts"
+import { ephemeralFirst, type Host, isIp, type Place, zoned } from "./Topology.ts"
 
 /** Datagrams that wait while one is handled; more are dropped and counted. */
 const bufferMax = 512
@@ -34,11 +34,6 @@ const broadcastAddress = (of: Interface): string =>
     .split(".")
     .map((part, index) => (index < of.prefix / 8 ? part : "255"))
     .join(".")
-
-const isLinkLocal = (address: string) => address.startsWith("fe80:")
-
-/** How `host` writes a source address: a link-local one with the zone of the card it came in by. */
-const zoned = (address: string, card: Card) => (isLinkLocal(address) ? `${address}%${card.name}` : address)
 
 export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
   const { timeline, topology, history } = medium

@@ -6,6 +6,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -18,7 +19,7 @@ import { DialError, type Link, ListenError, type Protocol, Transport } from "../
 import { type Medium, portKey } from "./Medium.ts"
 import { SimulatedLink } from "./SimulatedLink.ts"
 import { micros } from "./Timeline.ts"
-import { ephemeralFirst, type Host, type Place } from "./Topology.ts"
+import { ephemeralFirst, type Host, type Place, zoned } from "./Topology.ts"
 
 /** TCP asks again after one second, then after twice as long, and so on. */
 const askAgain = micros("1 second")
@@ -45,16 +46,20 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
   const port = yield* choosePort(medium, host, settings?.port ?? defaultPort, settings?.portIsFixed ?? false)
   const boot = host.boot
   const isAlive = () => host.up && host.boot === boot
-  const handlers = new Map<Protocol, (link: Link, destroy: () => void) => void>()
+  const handlers = new Map<Protocol, (link: Link, destroy: () => void) => Fiber.Fiber<void>>()
 
-  const refuse = yield* FiberSet.makeRuntime<never>()
+  /** One fiber for each inbound link, so that all of them end with the listener. */
+  const own = yield* FiberSet.makeRuntime<never>()
   const key = portKey(host, port)
   const listener = {
     id,
     inbound: (link: Link, destroy: () => void) => {
-      const handle = handlers.get(link.protocol)
-      if (handle !== undefined) return handle(link, destroy)
-      refuse(Effect.ensuring(link.close, Effect.sync(destroy)))
+      const handled = handlers.get(link.protocol)?.(link, destroy)
+      own(
+        handled === undefined
+          ? Effect.ensuring(link.close, Effect.sync(destroy))
+          : Effect.onInterrupt(Fiber.await(handled), () => Fiber.interrupt(handled))
+      )
     }
   }
   yield* Effect.acquireRelease(
@@ -63,8 +68,9 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
   )
 
   const accept = Effect.fn("SimulatedTransport.accept")(function* (protocol: Protocol, handler: Handler) {
+    if (handlers.has(protocol)) return yield* Effect.die(new Error(`${protocol} has a handler already`))
     const run = yield* FiberSet.makeRuntime<never>()
-    const serve = (link: Link, destroy: () => void) => {
+    const serve = (link: Link, destroy: () => void) =>
       run(
         Effect.acquireRelease(Effect.succeed(link), () => Effect.sync(destroy)).pipe(
           Effect.flatMap(handler),
@@ -72,13 +78,12 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
             Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("The handler of a link failed", cause)
           ),
           Effect.scoped,
-          Effect.annotateLogs({ peer: short(link.peer), address: format(link.remote) })
+          Effect.annotateLogs({ peer: link.peer, address: format(link.remote) })
         )
       )
-    }
     yield* Effect.acquireRelease(
       Effect.sync(() => handlers.set(protocol, serve)),
-      () => Effect.sync(() => (handlers.get(protocol) === serve ? handlers.delete(protocol) : false))
+      () => Effect.sync(() => handlers.delete(protocol))
     )
   })
 
@@ -115,8 +120,8 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
   })
 
   const dial: Transport["Service"]["dial"] = Effect.fn("SimulatedTransport.dial")(function* (address, options) {
-    const own = host.nextPort++
-    const named = `${host.name}:${own}`
+    const port = host.nextPort++
+    const named = `${host.name}:${port}`
     history.add("dial", named, format(address), undefined, options.protocol)
     const failed = (error: DialError) =>
       Effect.sync(() => history.add("refused", named, format(address), undefined, error.problem))
@@ -133,8 +138,8 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
         medium,
         protocol: options.protocol,
         ends: [
-          { place: from, port: own, id, remote: address },
-          { place: to, port: address.port, id: targetId, remote: tcp(from.address, own) }
+          { place: from, port, id, remote: tcp(zoned(to.address, from.card), address.port) },
+          { place: to, port: address.port, id: targetId, remote: tcp(zoned(from.address, to.card), port) }
         ]
       })
       made.dialled.open(() => target.inbound(made.link("accepted"), () => made.accepted.destroy()))

@@ -78,6 +78,9 @@ export const isIp = (text: string) => text.includes(":") || /^\d+(\.\d+){3}$/.te
 const isLinkLocal = (address: string) => address.startsWith("fe80:")
 const isLoopback = (address: string) => address === "::1" || address.startsWith("127.")
 
+/** How a host writes an address that it knows by this card: a link-local one with the zone. */
+export const zoned = (address: string, card: Card) => (isLinkLocal(address) ? `${address}%${card.name}` : address)
+
 const loopback: Card = {
   name: "lo",
   segment: null,

@@ -10,7 +10,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { tcp } from "../../src/schema/Address.ts"
 import type { Link } from "../../src/services/Transport.ts"
 import { elapse } from "../../src/testing/SimulatedTime.ts"
-import { windowBytes } from "../../src/testing/SimulatedLink.ts"
+import { windowBytes } from "../../src/testing/LinkEnd.ts"
 import { bytes, inbound, pair, start, text } from "./SimulatedPair.ts"
 
 const readAll = (link: Link, total: number) =>
@@ -95,7 +95,7 @@ describe("SimulatedTransport", () => {
         const link = yield* elapse(from.transport.dial(tcp(host, second.transport.port), { protocol: "kith/1" }))
         assert.strictEqual(link.peer, second.identity.id)
         const accepted = yield* elapse(Queue.take(links))
-        assert.strictEqual(accepted.remote.host, from === alice ? "fe80::1:1" : "127.0.0.1")
+        assert.strictEqual(accepted.remote.host, from === alice ? "fe80::1:1%eth0" : "127.0.0.1")
       }
     })
   )
