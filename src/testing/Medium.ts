@@ -32,7 +32,6 @@ export interface Listener {
 
 /** An open UDP port. */
 export interface DatagramSocket {
-  readonly host: Host
   readonly port: number
   /** The address it is bound to, or null for all of the host's. */
   readonly address: string | null
@@ -47,8 +46,8 @@ export interface Medium {
   readonly links: Set<LiveLink>
   /** By host and port. */
   readonly listeners: Map<string, Listener>
-  /** In the order in which they were opened. */
-  readonly sockets: Set<DatagramSocket>
+  /** By host, in the order in which they were opened. */
+  readonly sockets: Map<Host, Set<DatagramSocket>>
 }
 
 /** The key of a host's port. */

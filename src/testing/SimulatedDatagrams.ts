@@ -37,7 +37,9 @@ const broadcastAddress = (of: Interface): string =>
 
 export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
   const { timeline, topology, history } = medium
-  const random = medium.random.fork(`datagrams ${host.name} ${host.boot} ${timeline.now()} ${medium.sockets.size}`)
+  const sockets = medium.sockets.get(host) ?? new Set<DatagramSocket>()
+  medium.sockets.set(host, sockets)
+  const random = medium.random.fork(`datagrams ${host.name} ${host.boot} ${timeline.now()} ${sockets.size}`)
   const boot = host.boot
   const isAlive = () => host.up && host.boot === boot
   let dropped = 0
@@ -45,7 +47,6 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
   const openSocket = Effect.fnUntraced(function* (port: number, address: string | null, receive: Receive) {
     const queue = yield* Effect.acquireRelease(Queue.dropping<Datagram>(bufferMax), Queue.shutdown)
     const socket: DatagramSocket = {
-      host,
       port,
       address,
       receive: (datagram) => {
@@ -53,8 +54,8 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
       }
     }
     yield* Effect.acquireRelease(
-      Effect.sync(() => medium.sockets.add(socket)),
-      () => Effect.sync(() => medium.sockets.delete(socket))
+      Effect.sync(() => sockets.add(socket)),
+      () => Effect.sync(() => sockets.delete(socket))
     )
     yield* Queue.take(queue).pipe(
       Effect.flatMap(receive),
@@ -81,7 +82,7 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
         if (!topology.reaches(from, to)) return history.add("lost", ...names, payload, kind)
         history.add(index === 0 ? "datagram" : "doubled", ...names, payload, kind)
         const datagram = { payload: payload.slice(), from: { host: zoned(from.address, to.card), port: source } }
-        const hearing = [...medium.sockets].filter((socket) => socket.host === to.host && socket.port === port)
+        const hearing = [...(medium.sockets.get(to.host) ?? [])].filter((socket) => socket.port === port)
         if (kind !== "unicast") {
           for (const socket of hearing) if (socket.address === null) socket.receive({ ...datagram })
           return
@@ -97,7 +98,7 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
 
   const freePort = () => {
     let port = ephemeralFirst
-    const taken = new Set([...medium.sockets].filter((socket) => socket.host === host).map((socket) => socket.port))
+    const taken = new Set([...sockets].map((socket) => socket.port))
     while (taken.has(port)) port++
     return port
   }

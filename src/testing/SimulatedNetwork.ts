@@ -169,7 +169,7 @@ export const make = Effect.fnUntraced(function* (
     random: Random.SimulatedRandom.make(settings.seed),
     links: new Set(),
     listeners: new Map(),
-    sockets: new Set()
+    sockets: new Map()
   }
   const handles = new Map<string, SimulatedHost>()
   const verb = (name: string, detail: string) => history.add("verb", name, "", undefined, detail)
@@ -242,7 +242,7 @@ export const make = Effect.fnUntraced(function* (
       killed.up = false
       killed.boot++
       for (const key of medium.listeners.keys()) if (key.startsWith(`${name}:`)) medium.listeners.delete(key)
-      for (const socket of medium.sockets) if (socket.host === killed) medium.sockets.delete(socket)
+      medium.sockets.get(killed)?.clear()
       for (const link of medium.links) link.lose(killed)
     },
     boot: (name) => {

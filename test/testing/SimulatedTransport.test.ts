@@ -9,8 +9,10 @@ import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { tcp } from "../../src/schema/Address.ts"
 import type { Link } from "../../src/services/Transport.ts"
+import * as SimulatedNetwork from "../../src/testing/SimulatedNetwork.ts"
 import { elapse } from "../../src/testing/SimulatedTime.ts"
 import { windowBytes } from "../../src/testing/LinkEnd.ts"
+import { type ContractNetwork, transportContract } from "../services/TransportContract.ts"
 import { bytes, inbound, pair, start, text } from "./SimulatedPair.ts"
 
 const readAll = (link: Link, total: number) =>
@@ -19,6 +21,26 @@ const readAll = (link: Link, total: number) =>
     yield* link.readFully(into)
     return into
   })
+
+const network = Effect.gen(function* () {
+  const network = yield* SimulatedNetwork.make({ seed: 1, jitter: "500 micros" })
+  network.host("nothing listens")
+  let count = 0
+  return {
+    node: Effect.suspend(() => start(network.host(`host${count++}`))).pipe(
+      Effect.orDie,
+      Effect.map(({ identity, node, transport }) => ({ id: identity.id, transport, address: tcp(node.name, 9090) }))
+    ),
+    refusing: Effect.succeed(tcp("nothing listens", 9090)),
+    silent: Effect.succeed(tcp("10.99.99.99", 9090)),
+    open: Effect.sync(() => network.linkCount())
+  } satisfies ContractNetwork
+})
+
+transportContract("SimulatedTransport", {
+  network,
+  test: (title, body) => it.effect(title, () => elapse(body, { within: "10 minutes", step: "50 millis" }))
+})
 
 describe("SimulatedTransport", () => {
   it.effect("carries bytes both ways, and knows who is there", () =>
