@@ -108,9 +108,11 @@ export const limits = {
   addressesMax: 16,
   /** How often a node announces itself (with jitter), and how often it looks for new interfaces. */
   announce: Duration.seconds(5),
-  /** Messages kept in memory, and messages waiting for one peer. */
+  /** Messages kept in memory, and messages waiting for one peer; in number and in bytes, whichever is reached first. */
   historyMax: 10_000,
+  historyBytes: 32 * 1024 * 1024,
   outboxMax: 1000,
+  outboxBytes: 8 * 1024 * 1024,
   /** Unfinished transfers with one peer, both directions together. */
   transfersMax: 16,
   /** Transfers that are over, kept to be shown. */

@@ -45,10 +45,14 @@ export const Frame = Schema.TaggedUnion({
   Refused: { frame: Word, reason: Reason },
   /** The sender's name has changed. */
   Profile: { name: Name },
-  /** One chat message. `(epoch, seq)` counts what this sender sent to this receiver. */
+  /**
+   * One chat message. `(epoch, seq)` counts, from 1, what this sender sent to this receiver; `first` is the oldest
+   * number of this epoch that the receiver has not acknowledged, at most `seq`.
+   */
   Chat: {
     id: MessageId,
     epoch: Epoch,
+    first: Counter,
     seq: Counter,
     toEveryone: Schema.Boolean,
     sentAt: Mtime,

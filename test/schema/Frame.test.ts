@@ -22,6 +22,7 @@ const chat = (text: string): Frame => ({
   _tag: "Chat",
   id: someMessage(1),
   epoch: someEpoch(1),
+  first: 1,
   seq: 1,
   toEveryone: false,
   sentAt: 0,
