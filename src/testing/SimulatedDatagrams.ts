@@ -18,6 +18,7 @@ import {
   type Sender
 } from "../services/Datagrams.ts"
 import type { DatagramSocket, Medium } from "./Medium.ts"
+import type { SimulatedRandom } from "./SimulatedRandom.ts"
 import { ephemeralFirst, type Host, isIp, type Place, zoned } from "./Topology.ts"
 
 /** Datagrams that wait while one is handled; more are dropped and counted. */
@@ -35,11 +36,11 @@ const broadcastAddress = (of: Interface): string =>
     .map((part, index) => (index < of.prefix / 8 ? part : "255"))
     .join(".")
 
-export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
+/** Datagrams for one node on this host; what befalls what it sends is drawn from `random`. */
+export const make = Effect.fnUntraced(function* (medium: Medium, host: Host, random: SimulatedRandom) {
   const { timeline, topology, history } = medium
   const sockets = medium.sockets.get(host) ?? new Set<DatagramSocket>()
   medium.sockets.set(host, sockets)
-  const random = medium.random.fork(`datagrams ${host.name} ${host.boot} ${timeline.now()} ${sockets.size}`)
   const boot = host.boot
   const isAlive = () => host.up && host.boot === boot
   let dropped = 0
@@ -81,17 +82,17 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
       timeline.schedule(each, () => {
         if (!topology.reaches(from, to)) return history.add("lost", ...names, payload, kind)
         history.add(index === 0 ? "datagram" : "doubled", ...names, payload, kind)
-        const datagram = { payload: payload.slice(), from: { host: zoned(from.address, to.card), port: source } }
+        const origin = { host: zoned(from.address, to.card), port: source }
+        // Each gets bytes of its own, as from a kernel.
+        const deliver = (socket: DatagramSocket) => socket.receive({ payload: payload.slice(), from: origin })
         const hearing = [...(medium.sockets.get(to.host) ?? [])].filter((socket) => socket.port === port)
         if (kind !== "unicast") {
-          for (const socket of hearing) if (socket.address === null) socket.receive({ ...datagram })
+          for (const socket of hearing) if (socket.address === null) deliver(socket)
           return
         }
         // A port that several share hears unicast in one of them only: the one that came last.
-        hearing
-          .filter((socket) => socket.address === null || socket.address === to.address)
-          .at(-1)
-          ?.receive(datagram)
+        const heard = hearing.findLast((socket) => socket.address === null || socket.address === to.address)
+        if (heard !== undefined) deliver(heard)
       })
     }
   }
@@ -165,4 +166,5 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
   })
 })
 
-export const layer = (medium: Medium, host: Host): Layer.Layer<Datagrams> => Layer.effect(Datagrams, make(medium, host))
+export const layer = (medium: Medium, host: Host, random: SimulatedRandom): Layer.Layer<Datagrams> =>
+  Layer.effect(Datagrams, make(medium, host, random))

@@ -149,7 +149,7 @@ const makeNode = (medium: Medium, host: Host, name: string): SimulatedNode => {
   }))
   const random = Layer.unwrap(Effect.sync(() => Random.layer(own.fork(`run ${runs++}`))))
   const transport = SimulatedTransport.layer(medium, host)
-  const datagrams = SimulatedDatagrams.layer(medium, host)
+  const datagrams = SimulatedDatagrams.layer(medium, host, own.fork("datagrams"))
   const layer = Layer.mergeAll(transport, datagrams, random).pipe(Layer.provideMerge(identity))
   return { name, id, transport, datagrams, identity, random, layer }
 }
