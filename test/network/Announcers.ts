@@ -29,9 +29,9 @@ const Report = Schema.Struct({
 })
 
 const Line = Schema.Union([
-  Schema.Struct({ at: Schema.Number, up: Schema.String }),
-  Schema.Struct({ at: Schema.Number, sighting: Seen }),
-  Schema.Struct({ at: Schema.Number, report: Report })
+  Schema.Struct({ at: Schema.Finite, up: Schema.String }),
+  Schema.Struct({ at: Schema.Finite, sighting: Seen }),
+  Schema.Struct({ at: Schema.Finite, report: Report })
 ])
 const decodeLine = Schema.decodeUnknownEffect(Schema.fromJsonString(Line))
 
