@@ -1,0 +1,57 @@
+/**
+ * The messages a node remembers, oldest first, bounded in number and in bytes: the oldest make room. In memory; its
+ * owner may put a database in its place.
+ */
+import type { MessageId } from "../schema/Id.ts"
+import type { Message } from "../schema/Message.ts"
+import type { PeerId } from "../schema/PeerId.ts"
+import { byteLength } from "../schema/Text.ts"
+
+/** One message as it stands; its owner replaces `message` when a recipient's state changes. */
+export interface Kept {
+  message: Message
+  /** Bytes of its text. */
+  readonly bytes: number
+}
+
+export interface History {
+  readonly add: (message: Message) => Kept
+  /** A message is named by its sender and its id: another peer could copy the id of one that went to everyone. */
+  readonly get: (from: PeerId, id: MessageId) => Kept | undefined
+  /** The newest `limit`, oldest first; `peer` narrows to what went between this node and that peer. */
+  readonly newest: (limit: number, peer?: PeerId) => ReadonlyArray<Message>
+}
+
+export const make = (bounds: { readonly historyMax: number; readonly historyBytes: number }): History => {
+  const kept = new Map<string, Kept>()
+  let bytes = 0
+
+  const forgetOldest = (): void => {
+    for (const [key, oldest] of kept) {
+      kept.delete(key)
+      bytes -= oldest.bytes
+      return
+    }
+  }
+
+  return {
+    add: (message) => {
+      const one = { message, bytes: byteLength(message.text) }
+      kept.set(keyOf(message.from, message.id), one)
+      bytes += one.bytes
+      while (kept.size > bounds.historyMax || bytes > bounds.historyBytes) forgetOldest()
+      return one
+    },
+    get: (from, id) => kept.get(keyOf(from, id)),
+    newest: (limit, peer) => {
+      const all = Array.from(kept.values(), (one) => one.message)
+      const some = peer === undefined ? all : all.filter((message) => isBetween(message, peer))
+      return limit > 0 ? some.slice(-limit) : []
+    }
+  }
+}
+
+const keyOf = (from: PeerId, id: MessageId): string => `${from}/${id}`
+
+const isBetween = (message: Message, peer: PeerId): boolean =>
+  message.from === peer || message.recipients.some((recipient) => recipient.peer === peer)

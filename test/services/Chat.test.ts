@@ -1,0 +1,601 @@
+/** Chat: exactly once and in order, whatever the link does, and a state that never lies. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import { limits } from "../../src/config.ts"
+import { decode, encode, type Frame, frameMaxBytes } from "../../src/schema/Frame.ts"
+import { Instance } from "../../src/schema/Id.ts"
+import type { Message } from "../../src/schema/Message.ts"
+import type { PeerId } from "../../src/schema/PeerId.ts"
+import { chatMaxBytes } from "../../src/schema/Text.ts"
+import { Chat } from "../../src/services/Chat.ts"
+import { Events } from "../../src/services/Events.ts"
+import { Identity } from "../../src/services/Identity.ts"
+import { PeerRegistry } from "../../src/services/PeerRegistry.ts"
+import { someEpoch, someId, someMessage } from "../Some.ts"
+import * as FakeConnection from "./FakeConnection.ts"
+
+/** A node that has nothing but chat. */
+const makeNode = Effect.fnUntraced(function* (n: number) {
+  const id = someId(n)
+  const fake = FakeConnection.make()
+  const identity = Layer.succeed(Identity, {
+    id,
+    instance: Instance.make("a".repeat(26)),
+    certificate: "",
+    privateKey: Redacted.make("")
+  })
+  const context = yield* Layer.build(
+    Chat.layer.pipe(
+      Layer.provideMerge(PeerRegistry.layer),
+      Layer.provideMerge(Events.layer),
+      Layer.provide([fake.layer, identity, SecureRandom.layerWebCrypto])
+    )
+  )
+  const chat = Context.get(context, Chat)
+  const registry = Context.get(context, PeerRegistry)
+  const changes = yield* Queue.unbounded<{
+    readonly _tag: "MessageAdded" | "MessageChanged"
+    readonly message: Message
+  }>()
+  yield* Context.get(context, Events).stream.pipe(
+    Stream.runForEach((event) =>
+      event._tag === "MessageAdded" || event._tag === "MessageChanged" ? Queue.offer(changes, event) : Effect.void
+    ),
+    Effect.forkScoped({ startImmediately: true })
+  )
+  /** Makes a peer known, and perhaps more. */
+  const know = (peer: number, change: { readonly trust?: "verified" | "blocked"; readonly name?: string } = {}) =>
+    registry.update(someId(peer), (record) => ({ ...record, ...change }))
+  const texts = Effect.map(chat.history({ limit: 100_000 }), (messages) => messages.map((message) => message.text))
+  /** The message of the next event that satisfies this. */
+  const next = Effect.fnUntraced(function* (is: (message: Message, tag: string) => boolean) {
+    for (;;) {
+      const event = yield* Queue.take(changes)
+      if (is(event.message, event._tag)) return event.message
+    }
+  })
+  return { id, fake, chat, registry, know, texts, changes, next }
+})
+
+type Node = Effect.Success<ReturnType<typeof makeNode>>
+
+/** A session between two nodes; frames cross it as bytes. Ends when told. */
+const join = Effect.fnUntraced(function* (a: Node, b: Node) {
+  const carry = (from: Node, to: Node) => (frame: Frame) => {
+    const bytes = encode(frame)
+    assert.isAtMost(bytes.length - 4, frameMaxBytes)
+    const decoded = decode(bytes.subarray(4))
+    assert.isTrue(decoded._tag === "Success" && decoded.success._tag === "Known")
+    return decoded._tag === "Success" && decoded.success._tag === "Known"
+      ? to.fake.deliver(from.id, decoded.success.frame)
+      : Effect.void
+  }
+  yield* b.fake.up(a.id, carry(b, a))
+  yield* a.fake.up(b.id, carry(a, b))
+  return Effect.andThen(a.fake.down(b.id), b.fake.down(a.id))
+})
+
+/** A session whose other side is the test: what was sent is in a queue. */
+const session = Effect.fnUntraced(function* (node: Node, peer: number) {
+  const sent = yield* Queue.unbounded<Frame>()
+  yield* node.fake.up(someId(peer), (frame) => Queue.offer(sent, frame))
+  const chat = Effect.gen(function* () {
+    const frame = yield* Queue.take(sent)
+    assert.isTrue(frame._tag === "Chat")
+    return frame._tag === "Chat" ? frame : yield* Effect.die("not a chat frame")
+  })
+  return { sent, chat, deliver: (frame: Frame) => node.fake.deliver(someId(peer), frame) }
+})
+
+const pair = Effect.gen(function* () {
+  const a = yield* makeNode(1)
+  const b = yield* makeNode(2)
+  yield* a.know(2, { name: "bob" })
+  yield* b.know(1, { name: "alice" })
+  return { a, b }
+})
+
+const chatFrame = (seq: number, change: Partial<Extract<Frame, { _tag: "Chat" }>> = {}): Frame => ({
+  _tag: "Chat",
+  id: someMessage(seq),
+  epoch: someEpoch(1),
+  first: 1,
+  seq,
+  toEveryone: false,
+  sentAt: 1,
+  text: `message ${seq}`,
+  ...change
+})
+
+/** As long as a message may be. */
+const fill = (unit: string) => unit.repeat(Math.floor(chatMaxBytes / Buffer.byteLength(unit)))
+
+describe("Chat.say", () => {
+  it.effect("arrives, once, and is then known to be delivered", () =>
+    Effect.gen(function* () {
+      const { a, b } = yield* pair
+      yield* join(a, b)
+      yield* TestClock.adjust("5 seconds")
+      const said = yield* a.chat.say("hello", b.id)
+      assert.deepStrictEqual(said, {
+        id: said.id,
+        from: a.id,
+        to: b.id,
+        text: "hello",
+        sentAt: 5000,
+        state: "queued",
+        recipients: [{ peer: b.id, state: "queued" }]
+      })
+      const settled = yield* a.chat.settled(said.id, "1 minute")
+      assert.strictEqual(settled.state, "delivered")
+      assert.deepStrictEqual(yield* b.chat.history({ limit: 10 }), [
+        { id: said.id, from: a.id, to: b.id, text: "hello", sentAt: 5000, state: "delivered", recipients: [] }
+      ])
+      assert.deepStrictEqual(yield* a.chat.history({ limit: 10 }), [settled])
+      // Told in order: added, sent (or at once delivered), delivered.
+      const events = (yield* Queue.takeAll(a.changes)).map((event) => `${event._tag} ${event.message.state}`)
+      assert.strictEqual(events[0], "MessageAdded queued")
+      assert.strictEqual(events.at(-1), "MessageChanged delivered")
+    })
+  )
+
+  it.effect("both ways at once, each in its order", () =>
+    Effect.gen(function* () {
+      const { a, b } = yield* pair
+      yield* join(a, b)
+      const many = Array.from({ length: 200 }, (_, n) => n)
+      yield* Effect.all(
+        [
+          Effect.forEach(many, (n) => a.chat.say(`a${n}`, b.id)),
+          Effect.forEach(many, (n) => b.chat.say(`b${n}`, null))
+        ],
+        { concurrency: 2 }
+      )
+      yield* a.next((message) => message.text === "a199" && message.state === "delivered")
+      yield* b.next((message) => message.text === "b199" && message.state === "delivered")
+      const from = (name: string) => many.map((n) => `${name}${n}`)
+      for (const node of [a, b]) {
+        const texts = yield* node.texts
+        assert.deepStrictEqual(
+          texts.filter((text) => text.startsWith("a")),
+          from("a")
+        )
+        assert.deepStrictEqual(
+          texts.filter((text) => text.startsWith("b")),
+          from("b")
+        )
+      }
+    })
+  )
+
+  it.effect("any text from 1 byte to 64 KiB arrives exactly as it was", () =>
+    Effect.gen(function* () {
+      const { a, b } = yield* pair
+      yield* join(a, b)
+      const texts = ["a", "\u0000", "\u0001", '"', "\\", "é", "\u2028", "\ufffd", "\ufeff", "😀", "\u007f"].flatMap(
+        (unit) => [unit, fill(unit)]
+      )
+      texts.push(
+        "שלום \u202eevil\u202c",
+        "e\u0301",
+        "👩‍👩‍👧‍👦",
+        "\u001b[2J",
+        "a\r\nb\tc",
+        " ",
+        "\n",
+        "__proto__",
+        "</script>"
+      )
+      for (const text of texts) {
+        const { id } = yield* a.chat.say(text, b.id)
+        yield* a.chat.settled(id, "1 minute")
+      }
+      assert.deepStrictEqual(yield* b.texts, texts)
+    })
+  )
+
+  it.effect.prop("any well-formed text arrives as it was", [Schema.String], ([text]) =>
+    Effect.gen(function* () {
+      if (text === "" || !text.isWellFormed()) return
+      const { a, b } = yield* pair
+      yield* join(a, b)
+      const { id } = yield* a.chat.say(text, null)
+      assert.strictEqual((yield* a.chat.settled(id, "1 minute")).state, "delivered")
+      assert.deepStrictEqual(yield* b.texts, [text])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("refuses, in words, what cannot be sent, and keeps nothing of it", () =>
+    Effect.gen(function* () {
+      const { a, b } = yield* pair
+      yield* a.know(3, { trust: "blocked", name: "mallory" })
+      const problem = (text: string, to: PeerId | null) =>
+        Effect.map(Effect.flip(a.chat.say(text, to)), (error) => error.message)
+      const nobody = yield* problem("hello", null)
+      assert.include(nobody, "nobody is connected")
+      yield* join(a, b)
+      assert.include(yield* problem("", b.id), "it is empty")
+      assert.include(yield* problem("a\ud800b", b.id), "lone surrogate")
+      assert.include(yield* problem("a".repeat(chatMaxBytes + 1), b.id), "65537 bytes long, of at most 65536")
+      assert.include(yield* problem("é".repeat(chatMaxBytes / 2) + "a", null), "65537 bytes")
+      assert.include(yield* problem("hello", a.id), "this node itself")
+      assert.include(yield* problem("hello", someId(9)), "is known")
+      assert.include(yield* problem("hello", someId(3)), "mallory is blocked")
+      assert.deepStrictEqual(yield* a.texts, [])
+      assert.deepStrictEqual(yield* b.texts, [])
+    })
+  )
+
+  it.effect("to everyone: who is connected or verified, and nobody else", () =>
+    Effect.gen(function* () {
+      const a = yield* makeNode(1)
+      yield* a.know(2)
+      yield* a.know(3, { trust: "verified" })
+      yield* a.know(4)
+      yield* a.know(5, { trust: "blocked" })
+      const two = yield* session(a, 2)
+      const five = yield* session(a, 5)
+      const { id, recipients, to } = yield* a.chat.say("all", null)
+      assert.isNull(to)
+      assert.deepStrictEqual(
+        recipients.map((one) => one.peer),
+        [someId(2), someId(3)]
+      )
+      const frame = yield* two.chat
+      assert.isTrue(frame.toEveryone)
+      yield* two.deliver({ _tag: "ChatReceipt", epoch: frame.epoch, seq: 1, state: "delivered" })
+      const message = yield* a.next((one) => one.recipients[0]?.state === "delivered")
+      // The least advanced recipient is away.
+      assert.strictEqual(message.state, "queued")
+      assert.strictEqual((yield* settledSoon(a, id)).state, "queued")
+      // It comes back: the message goes out, and all is well.
+      const three = yield* session(a, 3)
+      const late = yield* three.chat
+      assert.strictEqual(late.id, id)
+      assert.strictEqual((yield* a.next((one) => one.recipients[1]?.state === "sent")).state, "sent")
+      yield* three.deliver({ _tag: "ChatReceipt", epoch: late.epoch, seq: 1, state: "delivered" })
+      assert.strictEqual((yield* a.chat.settled(id, "1 minute")).state, "delivered")
+      assert.strictEqual(yield* Queue.size(five.sent), 0)
+      assert.notStrictEqual(late.epoch, frame.epoch, "peers cannot link what they were sent by its counters")
+    })
+  )
+
+  it.effect("beyond the outbox's bound refuses, and names the peer", () =>
+    Effect.gen(function* () {
+      const { a, b } = yield* pair
+      for (let n = 0; n < limits.outboxMax; n++) yield* a.chat.say("x", b.id)
+      const error = yield* Effect.flip(a.chat.say("one too many", b.id))
+      assert.include(error.message, "1000 messages already wait for bob")
+      yield* join(a, b)
+      yield* a.next((message) => message.state === "delivered")
+      yield* a.next((message, tag) => tag === "MessageChanged" && message.state === "delivered")
+      yield* a.chat.settled((yield* a.chat.history({ limit: 1 }))[0]?.id ?? someMessage(0), "1 minute")
+      assert.lengthOf(yield* b.texts, limits.outboxMax)
+      yield* a.chat.say("there is room again", b.id)
+    })
+  )
+
+  it.effect("counts bytes too: 64 KiB each to a peer that is away", () =>
+    Effect.gen(function* () {
+      const { a, b } = yield* pair
+      const large = "a".repeat(chatMaxBytes)
+      for (let n = 0; n < limits.outboxBytes / chatMaxBytes; n++) yield* a.chat.say(large, b.id)
+      assert.include((yield* Effect.flip(a.chat.say(large, b.id))).message, "already wait for bob")
+      assert.isAtMost((yield* a.texts).length, limits.historyBytes / chatMaxBytes)
+    })
+  )
+})
+
+/** The message after half a minute of patience. */
+const settledSoon = Effect.fnUntraced(function* (node: Node, id: Message["id"]) {
+  const fiber = yield* Effect.forkChild(node.chat.settled(id, "30 seconds"))
+  yield* TestClock.adjust("30 seconds")
+  return yield* Fiber.join(fiber)
+})
+
+describe("Chat and a peer that is away", () => {
+  it.effect("keeps the message as queued, and delivers it at the peer's return", () =>
+    Effect.gen(function* () {
+      const { a, b } = yield* pair
+      const { id } = yield* a.chat.say("are you there?", b.id)
+      assert.strictEqual((yield* settledSoon(a, id)).state, "queued")
+      yield* join(a, b)
+      assert.strictEqual((yield* a.chat.settled(id, "1 minute")).state, "delivered")
+      assert.deepStrictEqual(yield* b.texts, ["are you there?"])
+    })
+  )
+
+  it.effect("a session that ends before the receipt puts it back to queued, and the next one sends it again", () =>
+    Effect.gen(function* () {
+      const a = yield* makeNode(1)
+      yield* a.know(2)
+      const first = yield* session(a, 2)
+      yield* a.chat.say("one", someId(2))
+      yield* a.chat.say("two", someId(2))
+      const one = yield* first.chat
+      yield* a.next((message) => message.text === "two" && message.state === "sent")
+      yield* first.deliver({ _tag: "ChatReceipt", epoch: one.epoch, seq: 1, state: "delivered" })
+      yield* a.next((message) => message.text === "one" && message.state === "delivered")
+      yield* a.fake.down(someId(2))
+      yield* a.next((message) => message.text === "two" && message.state === "queued")
+      yield* a.chat.say("three", someId(2))
+      const second = yield* session(a, 2)
+      const frames = [yield* second.chat, yield* second.chat]
+      assert.deepStrictEqual(
+        frames.map((frame) => [frame.text, frame.seq, frame.first]),
+        [
+          ["two", 2, 2],
+          ["three", 3, 2]
+        ]
+      )
+      yield* second.deliver({ _tag: "ChatReceipt", epoch: one.epoch, seq: 3, state: "delivered" })
+      yield* a.next((message) => message.text === "three" && message.state === "delivered")
+    })
+  )
+
+  it.effect("a peer that does not read delays nobody else, not even its own receipts' handling", () =>
+    Effect.gen(function* () {
+      const { a, b } = yield* pair
+      yield* a.know(3)
+      yield* join(a, b)
+      const stuck = yield* Deferred.make<void>()
+      yield* a.fake.up(someId(3), () => Effect.andThen(Deferred.succeed(stuck, undefined), Effect.never))
+      yield* a.chat.say("to the one that does not read", someId(3))
+      yield* Deferred.await(stuck)
+      // It talks to us all the same; we owe it receipts that cannot be written.
+      for (let seq = 1; seq <= 100; seq++) yield* a.fake.deliver(someId(3), chatFrame(seq))
+      const { id } = yield* a.chat.say("to the other", b.id)
+      assert.strictEqual((yield* a.chat.settled(id, "1 minute")).state, "delivered")
+      // And its end is noticed though it is stuck in a write.
+      yield* a.fake.down(someId(3))
+      const again = yield* session(a, 3)
+      assert.strictEqual((yield* again.chat).text, "to the one that does not read")
+    })
+  )
+
+  it.effect("a receiver that restarts shows what is new, and not again what it had acknowledged", () =>
+    Effect.gen(function* () {
+      const { a, b } = yield* pair
+      const cut = yield* join(a, b)
+      const { id } = yield* a.chat.say("one", b.id)
+      yield* a.chat.settled(id, "1 minute")
+      yield* cut
+      yield* a.chat.say("two", b.id)
+      yield* a.chat.say("three", b.id)
+      // The same peer without a memory.
+      const reborn = yield* makeNode(2)
+      yield* reborn.know(1)
+      yield* join(a, reborn)
+      yield* a.next((message) => message.text === "three" && message.state === "delivered")
+      assert.deepStrictEqual(yield* reborn.texts, ["two", "three"])
+    })
+  )
+
+  it.effect("a sender that restarts begins a new epoch, and both are shown", () =>
+    Effect.gen(function* () {
+      const { a, b } = yield* pair
+      const cut = yield* join(a, b)
+      yield* a.chat.settled((yield* a.chat.say("before", b.id)).id, "1 minute")
+      yield* cut
+      const reborn = yield* makeNode(1)
+      yield* reborn.know(2)
+      yield* join(reborn, b)
+      yield* reborn.chat.settled((yield* reborn.chat.say("after", b.id)).id, "1 minute")
+      assert.deepStrictEqual(yield* b.texts, ["before", "after"])
+    })
+  )
+})
+
+describe("Chat and what a peer should not do", () => {
+  /** A node, a session whose other side is the test, and a way to know that all before was handled. */
+  const victim = Effect.gen(function* () {
+    const node = yield* makeNode(1)
+    yield* node.know(2)
+    const { sent, chat, deliver } = yield* session(node, 2)
+    const receipts: Array<number> = []
+    /** The number of the last receipt once everything delivered so far was handled. */
+    const acknowledgedUpTo = Effect.fnUntraced(function* (seq: number) {
+      for (;;) {
+        const frame = yield* Queue.take(sent)
+        if (frame._tag !== "ChatReceipt") continue
+        receipts.push(frame.seq)
+        if (frame.seq === seq) return
+      }
+    })
+    return { node, sent, chat, deliver, acknowledgedUpTo, receipts }
+  })
+
+  it.effect("duplicates are acknowledged again and not shown again", () =>
+    Effect.gen(function* () {
+      const { node, deliver, acknowledgedUpTo } = yield* victim
+      for (const seq of [1, 2, 1, 2, 2, 3]) yield* deliver(chatFrame(seq))
+      yield* acknowledgedUpTo(3)
+      yield* deliver(chatFrame(1))
+      yield* acknowledgedUpTo(3)
+      assert.deepStrictEqual(yield* node.texts, ["message 1", "message 2", "message 3"])
+    })
+  )
+
+  it.effect("nothing above a gap is shown or acknowledged until the gap is filled", () =>
+    Effect.gen(function* () {
+      const { node, deliver, acknowledgedUpTo, receipts } = yield* victim
+      for (const seq of [1, 3, 4, 2, 4, 3, 4]) yield* deliver(chatFrame(seq))
+      yield* acknowledgedUpTo(4)
+      assert.deepStrictEqual(yield* node.texts, ["message 1", "message 2", "message 3", "message 4"])
+      assert.deepStrictEqual(
+        receipts,
+        receipts.toSorted((a, b) => a - b)
+      )
+    })
+  )
+
+  it.effect("a number far ahead is ignored, and the next right one is shown", () =>
+    Effect.gen(function* () {
+      const { node, deliver, acknowledgedUpTo } = yield* victim
+      yield* deliver(chatFrame(1))
+      yield* deliver(chatFrame(Number.MAX_SAFE_INTEGER, { text: "far" }))
+      yield* deliver(chatFrame(0, { first: 0, text: "zero" }))
+      yield* deliver(chatFrame(2))
+      yield* acknowledgedUpTo(2)
+      assert.deepStrictEqual(yield* node.texts, ["message 1", "message 2"])
+    })
+  )
+
+  it.effect("an id it used before is not shown again, whatever its text; another peer's use of it is its own", () =>
+    Effect.gen(function* () {
+      const { node, deliver, acknowledgedUpTo } = yield* victim
+      yield* deliver(chatFrame(1, { text: "first" }))
+      yield* deliver(chatFrame(2, { id: someMessage(1), text: "other" }))
+      yield* acknowledgedUpTo(2)
+      yield* node.know(3)
+      const third = yield* session(node, 3)
+      yield* third.deliver(chatFrame(1, { text: "from another" }))
+      yield* Queue.take(third.sent)
+      assert.deepStrictEqual(yield* node.texts, ["first", "from another"])
+    })
+  )
+
+  it.effect("receipts for what was never sent, or of another epoch, change nothing", () =>
+    Effect.gen(function* () {
+      const { node, chat, deliver } = yield* victim
+      const said = yield* node.chat.say("hello", someId(2))
+      const { epoch } = yield* chat
+      yield* node.next((message) => message.state === "sent")
+      const receipt = (seq: number, of = epoch): Frame => ({ _tag: "ChatReceipt", epoch: of, seq, state: "read" })
+      yield* deliver(receipt(2))
+      yield* deliver(receipt(Number.MAX_SAFE_INTEGER))
+      yield* deliver(receipt(1, someEpoch(7)))
+      yield* deliver(receipt(0))
+      // A receipt from a peer that it was not sent to.
+      yield* node.fake.deliver(someId(8), receipt(1))
+      assert.strictEqual((yield* settledSoon(node, said.id)).state, "sent")
+      yield* deliver(receipt(1))
+      assert.strictEqual((yield* node.chat.settled(said.id, "1 minute")).state, "read")
+      // Back to delivered is no way a message goes.
+      yield* deliver({ _tag: "ChatReceipt", epoch, seq: 1, state: "delivered" })
+      yield* deliver(chatFrame(1))
+      yield* node.next((message) => message.from === someId(2))
+      assert.strictEqual((yield* node.chat.settled(said.id, "1 minute")).state, "read")
+    })
+  )
+
+  it.effect("a flood of epochs costs bounded memory and blocks nothing", () =>
+    Effect.gen(function* () {
+      const { node, deliver } = yield* victim
+      for (let n = 0; n < 2000; n++) yield* deliver(chatFrame(1, { epoch: someEpoch(n), id: someMessage(n) }))
+      yield* node.next((message) => message.id === someMessage(1999))
+      const { id } = yield* node.chat.say("still here", someId(2))
+      yield* node.next((message) => message.id === id && message.state === "sent")
+    })
+  )
+})
+
+describe("Chat.history and settled", () => {
+  it.effect("the newest, oldest first, of one conversation or of all", () =>
+    Effect.gen(function* () {
+      const { a, b } = yield* pair
+      yield* a.know(3, { trust: "verified" })
+      yield* join(a, b)
+      yield* a.chat.say("to bob", b.id)
+      yield* a.chat.say("to all", null)
+      yield* a.chat.say("to three", someId(3))
+      yield* b.chat.say("from bob", a.id)
+      yield* a.next((message) => message.text === "from bob")
+      const texts = (options: { readonly limit: number; readonly peer?: PeerId }) =>
+        Effect.map(a.chat.history(options), (messages) => messages.map((message) => message.text))
+      assert.deepStrictEqual(yield* texts({ limit: 10 }), ["to bob", "to all", "to three", "from bob"])
+      assert.deepStrictEqual(yield* texts({ limit: 2 }), ["to three", "from bob"])
+      assert.deepStrictEqual(yield* texts({ limit: 0 }), [])
+      assert.deepStrictEqual(yield* texts({ limit: 10, peer: b.id }), ["to bob", "to all", "from bob"])
+      assert.deepStrictEqual(yield* texts({ limit: 10, peer: someId(3) }), ["to all", "to three"])
+      assert.deepStrictEqual(yield* texts({ limit: 10, peer: someId(4) }), [])
+    })
+  )
+
+  it.effect("keeps only so many", () =>
+    Effect.gen(function* () {
+      const { a, b } = yield* pair
+      yield* join(a, b)
+      for (let n = 0; n < limits.historyMax + 50; n++) {
+        const { id } = yield* a.chat.say(`${n}`, b.id)
+        if (n % 500 === 0) yield* a.chat.settled(id, "1 minute")
+      }
+      yield* a.chat.settled((yield* a.chat.history({ limit: 1 }))[0]?.id ?? someMessage(0), "1 minute")
+      for (const node of [a, b]) {
+        const texts = yield* node.texts
+        assert.lengthOf(texts, limits.historyMax)
+        assert.strictEqual(texts[0], "50")
+      }
+    })
+  )
+
+  it.effect("settled knows only this node's own messages", () =>
+    Effect.gen(function* () {
+      const { a } = yield* pair
+      assert.strictEqual((yield* Effect.flip(a.chat.settled(someMessage(1), 0)))._tag, "MessageRefused")
+    })
+  )
+})
+
+/** Texts of what others sent to this node. */
+const received = (node: Node) =>
+  Effect.map(node.chat.history({ limit: 1000 }), (messages) =>
+    messages.filter((message) => message.from !== node.id).map((message) => message.text)
+  )
+
+describe("Chat over a link that fails", () => {
+  const Step = Schema.Struct({
+    what: Schema.Literals(["sayA", "sayA", "sayB", "sayB", "cut", "wait"]),
+    /** How many frames the next session carries in each direction before it falls silent. */
+    carries: Schema.Literals([0, 1, 2, 3, 1000])
+  })
+
+  it.effect.prop(
+    "every message is shown exactly once and in order on the other side",
+    [Arbitrary.array(Arbitrary.schema(Step), { maxLength: 30 })],
+    ([steps]) =>
+      Effect.gen(function* () {
+        const { a, b } = yield* pair
+        /** A session that drops everything after so many frames each way, as a link does that is about to die. */
+        const connect = Effect.fnUntraced(function* (carries: number) {
+          const carry = (from: Node, to: Node) => {
+            let left = carries
+            return (frame: Frame) => (left-- > 0 ? to.fake.deliver(from.id, frame) : Effect.void)
+          }
+          yield* b.fake.up(a.id, carry(b, a))
+          yield* a.fake.up(b.id, carry(a, b))
+        })
+        const cut = Effect.andThen(a.fake.down(b.id), b.fake.down(a.id))
+        const said = { a: new Array<string>(), b: new Array<string>() }
+        yield* connect(1000)
+        for (const { what, carries } of steps) {
+          if (what === "sayA") said.a.push((yield* a.chat.say(`a${said.a.length}`, b.id)).text)
+          if (what === "sayB") said.b.push((yield* b.chat.say(`b${said.b.length}`, a.id)).text)
+          if (what === "wait") for (let i = 0; i < carries; i++) yield* Effect.yieldNow
+          if (what === "cut") yield* Effect.andThen(cut, connect(carries))
+        }
+        yield* Effect.andThen(cut, connect(1_000_000))
+        for (const node of [a, b]) {
+          for (const message of yield* node.chat.history({ limit: 1000 })) {
+            if (message.from === node.id) {
+              assert.strictEqual((yield* node.chat.settled(message.id, "1 minute")).state, "delivered")
+            }
+          }
+        }
+        assert.deepStrictEqual(yield* received(b), said.a)
+        assert.deepStrictEqual(yield* received(a), said.b)
+      }).pipe(Effect.scoped),
+    { arbitrary: { runs: 150 } }
+  )
+})
