@@ -241,10 +241,9 @@ const make = Effect.gen(function* () {
   yield* Queue.take(inbox).pipe(
     Effect.flatMap((next) =>
       handle(next).pipe(
-        Effect.catchCause((cause) =>
-          Cause.hasInterruptsOnly(cause)
-            ? Effect.failCause(cause)
-            : Effect.logError("What a peer sent for chat could not be handled", cause)
+        Effect.catchCauseIf(
+          (cause) => !Cause.hasInterruptsOnly(cause),
+          (cause) => Effect.logError("What a peer sent for chat could not be handled", cause)
         ),
         Effect.annotateLogs("peer", short(next.peer))
       )

@@ -5,6 +5,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { limits } from "../../src/config.ts"
 import { decode, encode, Frame, frameMaxBytes, helloMaxBytes, Splitter } from "../../src/schema/Frame.ts"
+import { Instance } from "../../src/schema/Id.ts"
 import { chatMaxBytes } from "../../src/schema/Text.ts"
 import { someEpoch, someId, someMessage } from "../Some.ts"
 import * as Wild from "./Wild.ts"
@@ -86,7 +87,7 @@ describe("Frame.encode and decode", () => {
       version: { major: Number.MAX_SAFE_INTEGER, minor: Number.MAX_SAFE_INTEGER },
       features: Array.from({ length: 64 }, () => "f".repeat(64)),
       id: someId(1),
-      instance: Schema.decodeUnknownSync(Frame.cases.Hello.fields.instance)("a".repeat(26)),
+      instance: Instance.make("a".repeat(26)),
       name: "\u0001".repeat(64),
       port: 65535
     }

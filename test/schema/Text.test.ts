@@ -18,7 +18,7 @@ import * as Wild from "./Wild.ts"
 const accepts = (schema: Schema.Codec<string>, text: unknown) => Option.isSome(Schema.decodeUnknownOption(schema)(text))
 
 const problem = (text: string) => {
-  const result = Schema.decodeUnknownResult(Name)(text)
+  const result = Schema.decodeResult(Name)(text)
   return result._tag === "Failure" ? result.failure.message : ""
 }
 

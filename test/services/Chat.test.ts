@@ -83,7 +83,7 @@ const join = Effect.fnUntraced(function* (a: Node, b: Node) {
   }
   yield* b.fake.up(a.id, carry(b, a))
   yield* a.fake.up(b.id, carry(a, b))
-  return Effect.andThen(a.fake.down(b.id), b.fake.down(a.id))
+  return { cut: Effect.andThen(a.fake.down(b.id), b.fake.down(a.id)) }
 })
 
 /** A session whose other side is the test: what was sent is in a queue. */
@@ -367,7 +367,7 @@ describe("Chat and a peer that is away", () => {
   it.effect("a receiver that restarts shows what is new, and not again what it had acknowledged", () =>
     Effect.gen(function* () {
       const { a, b } = yield* pair
-      const cut = yield* join(a, b)
+      const { cut } = yield* join(a, b)
       const { id } = yield* a.chat.say("one", b.id)
       yield* a.chat.settled(id, "1 minute")
       yield* cut
@@ -385,7 +385,7 @@ describe("Chat and a peer that is away", () => {
   it.effect("a sender that restarts begins a new epoch, and both are shown", () =>
     Effect.gen(function* () {
       const { a, b } = yield* pair
-      const cut = yield* join(a, b)
+      const { cut } = yield* join(a, b)
       yield* a.chat.settled((yield* a.chat.say("before", b.id)).id, "1 minute")
       yield* cut
       const reborn = yield* makeNode(1)
