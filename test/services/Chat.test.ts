@@ -364,6 +364,88 @@ describe("Chat and a peer that is away", () => {
     })
   )
 
+  it.effect("a write that was under way when the session ended does not count as sent", () =>
+    Effect.gen(function* () {
+      const node = yield* makeNode(1)
+      yield* node.know(2)
+      const entered = yield* Deferred.make<void>()
+      const released = yield* Deferred.make<void>()
+      yield* node.fake.up(someId(2), () =>
+        Effect.andThen(Deferred.succeed(entered, undefined), Deferred.await(released))
+      )
+      const { id } = yield* node.chat.say("hello", someId(2))
+      yield* Deferred.await(entered)
+      yield* node.fake.down(someId(2))
+      // Let it be handled; nothing shows that it was.
+      for (let i = 0; i < 20; i++) yield* Effect.yieldNow
+      yield* Deferred.succeed(released, undefined)
+      assert.strictEqual((yield* settledSoon(node, id)).state, "queued")
+      const again = yield* session(node, 2)
+      assert.strictEqual((yield* again.chat).id, id)
+    })
+  )
+
+  it.effect("a session that replaces another without an end between is sent everything unacknowledged", () =>
+    Effect.gen(function* () {
+      const node = yield* makeNode(1)
+      yield* node.know(2)
+      const first = yield* session(node, 2)
+      yield* node.chat.say("one", someId(2))
+      yield* first.chat
+      const second = yield* session(node, 2)
+      yield* node.chat.say("two", someId(2))
+      assert.deepStrictEqual([(yield* second.chat).text, (yield* second.chat).text], ["one", "two"])
+    })
+  )
+
+  it.effect("a receipt that is here before the write is over counts, and stays", () =>
+    Effect.gen(function* () {
+      const node = yield* makeNode(1)
+      yield* node.know(2)
+      yield* node.fake.up(someId(2), (frame) =>
+        frame._tag === "Chat"
+          ? Effect.andThen(
+              node.fake.deliver(someId(2), {
+                _tag: "ChatReceipt",
+                epoch: frame.epoch,
+                seq: frame.seq,
+                state: "delivered"
+              }),
+              node.next((message) => message.state === "delivered")
+            )
+          : Effect.void
+      )
+      const { id } = yield* node.chat.say("quick", someId(2))
+      yield* node.chat.settled(id, "1 minute")
+      assert.strictEqual((yield* node.chat.say("again", someId(2))).state, "queued")
+      yield* node.chat.settled((yield* node.chat.history({ limit: 1 }))[0]?.id ?? id, "1 minute")
+      assert.deepStrictEqual(
+        (yield* node.chat.history({ limit: 2 })).map((message) => message.state),
+        ["delivered", "delivered"]
+      )
+    })
+  )
+
+  it.effect("an acknowledgement that falls due while another is written is written too", () =>
+    Effect.gen(function* () {
+      const node = yield* makeNode(1)
+      const receipts = yield* Queue.unbounded<number>()
+      const released = yield* Deferred.make<void>()
+      yield* node.fake.up(someId(2), (frame) =>
+        frame._tag === "ChatReceipt"
+          ? Effect.andThen(Queue.offer(receipts, frame.seq), Deferred.await(released))
+          : Effect.void
+      )
+      yield* node.fake.deliver(someId(2), chatFrame(1))
+      assert.strictEqual(yield* Queue.take(receipts), 1)
+      yield* node.fake.deliver(someId(2), chatFrame(2))
+      yield* node.next((message) => message.text === "message 2")
+      yield* Effect.yieldNow
+      yield* Deferred.succeed(released, undefined)
+      assert.strictEqual(yield* Queue.take(receipts), 2)
+    })
+  )
+
   it.effect("a receiver that restarts shows what is new, and not again what it had acknowledged", () =>
     Effect.gen(function* () {
       const { a, b } = yield* pair
