@@ -1,0 +1,30 @@
+/** The command `kith`: its verbs, in the order in which help lists them. */
+import * as CliConfig from "effect/cli/CliConfig"
+import * as Command from "effect/cli/Command"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import { programVersion } from "../config.ts"
+import { accept } from "./accept.ts"
+import { add } from "./add.ts"
+import { cancel } from "./cancel.ts"
+import { decline } from "./decline.ts"
+import { history } from "./history.ts"
+import { id } from "./id.ts"
+import { peers } from "./peers.ts"
+import { remove } from "./remove.ts"
+import { say } from "./say.ts"
+import { send } from "./send.ts"
+import { transfers } from "./transfers.ts"
+import { up } from "./up.ts"
+import { root } from "./Verb.ts"
+
+export const run = Command.runWith(
+  root.pipe(
+    Command.withSubcommands([up, id, peers, add, remove, say, history, send, transfers, accept, decline, cancel])
+  ),
+  { version: programVersion }
+)
+
+/** The log level is a setting of ours, with its variable; a wizard nobody asked for is left out. */
+export const config = CliConfig.layer({
+  builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions]
+})

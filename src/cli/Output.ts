@@ -1,0 +1,64 @@
+/** What verbs print. Names and texts that peers chose are made inert on the way, so that none can steer a terminal. */
+import * as Effect from "effect/Effect"
+import { inert } from "../schema/Text.ts"
+
+/** One line on stdout. The text must be inert already. */
+export const line = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stdout.write(`${text}\n`))
+
+/** One line on stderr: what is not the answer itself. */
+export const note = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stderr.write(`${text}\n`))
+
+/** One JSON document on stdout. JSON escapes what could steer a terminal, but for DEL and C1, which follow here. */
+export const json = (value: unknown): Effect.Effect<void> =>
+  line(JSON.stringify(value, null, 2).replace(unsafe, escape))
+
+// oxlint-disable-next-line no-control-regex -- finding control characters is the point
+const unsafe = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+const escape = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`
+
+/** Columns as wide as their widest cell; every cell is made inert. The last column is not padded. */
+export const table = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
+  const cells = rows.map((row) => row.map(inert))
+  const widths = (cells[0] ?? []).map((_, at) => Math.max(...cells.map((row) => width(row[at] ?? ""))))
+  return cells.map((row) =>
+    row
+      .map((cell, at) => (at === row.length - 1 ? cell : cell + " ".repeat((widths[at] ?? 0) - width(cell))))
+      .join("  ")
+      .trimEnd()
+  )
+}
+
+const graphemes = new Intl.Segmenter()
+
+/** Columns a text takes: wide letters and emoji take two. */
+export const width = (text: string): number => {
+  let columns = 0
+  for (const { segment } of graphemes.segment(text)) columns += wide.test(segment) ? 2 : 1
+  return columns
+}
+
+const wide =
+  /\p{Emoji_Presentation}|\ufe0f|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|[\u{20000}-\u{3fffd}]/u
+
+/** `1.2 MiB`: three digits are enough to compare by. */
+export const bytes = (count: number): string => {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
+  let value = count
+  let unit = 0
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1024
+    unit += 1
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
+}
+
+/** `1 file`, `3 files`. */
+export const count = (number: number, one: string): string => `${number} ${one}${number === 1 ? "" : "s"}`
+
+/** `45 s`, `12 min`, `3 h 5 min`. */
+export const duration = (seconds: number): string => {
+  const whole = Math.ceil(seconds)
+  if (whole < 100) return `${whole} s`
+  const minutes = Math.round(whole / 60)
+  return minutes < 100 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}

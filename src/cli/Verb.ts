@@ -1,0 +1,72 @@
+/**
+ * What every verb shares: the flags that may stand before or after it, and the way to the node it asks. The client is
+ * loaded only when a verb asks, so that `up` and `--help` start without it.
+ */
+import * as Effect from "effect/Effect"
+import * as Command from "effect/cli/Command"
+import * as CliFlag from "effect/cli/Flag"
+import type { HttpClientError } from "effect/http/HttpClientError"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import type { SchemaError } from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { homedir, hostname } from "node:os"
+import type { Client } from "./Client.ts"
+import { Failed } from "./Ending.ts"
+import { type Flag, logLevels, readDataDir, type Surroundings, variable } from "./Settings.ts"
+
+/** A flag whose text Settings reads, so that the environment can stand in for it. */
+export const text = (flag: Flag, metavar: string, description: string) =>
+  CliFlag.String(flag).pipe(
+    CliFlag.withMetavar(metavar),
+    CliFlag.withDescription(`${description} (${variable(flag)})`),
+    CliFlag.optional
+  )
+
+export const json = CliFlag.Boolean("json").pipe(
+  CliFlag.withoutNegation,
+  CliFlag.withDescription("Print one JSON document"),
+  CliFlag.withDefault(false)
+)
+
+export const root = Command.make("kith").pipe(
+  Command.withSharedFlags({
+    dataDir: text("data-dir", "DIR", "Where the node keeps its identity and state"),
+    logLevel: text("log-level", "LEVEL", `How much is logged: ${logLevels.join(", ")}`)
+  }),
+  Command.withDescription("Talk and send files between machines, with no server anywhere. `kith` alone is `kith up`.")
+)
+
+/** This process's surroundings. */
+export const surroundings = (): Surroundings => ({
+  env: process.env,
+  platform: process.platform,
+  home: homedir(),
+  hostname: hostname(),
+  cwd: process.cwd()
+})
+
+/** Asks the node of the data directory; the connection ends with the asking. */
+export const withNode = <A, E>(
+  ask: (client: Client) => Effect.Effect<A, E | HttpClientError | SchemaError, Scope.Scope>
+) =>
+  Effect.gen(function* () {
+    const { dataDir } = yield* root
+    const typed = Option.getOrUndefined(dataDir)
+    const around = surroundings()
+    const path = yield* Effect.fromResult(readDataDir({ "data-dir": typed }, around))
+    const standard = Result.getOrUndefined(readDataDir({}, { ...around, env: {} }))
+    const { connect, unforeseen } = yield* Effect.promise(() => import("./Client.ts"))
+    const client = yield* connect(path, path === standard)
+    return yield* ask(client).pipe(
+      Effect.catchIf(isHttpClientError, (error) => Effect.fail(unforeseen(error))),
+      Effect.catchIf(isSchemaError, () =>
+        Effect.fail(new Failed({ problem: "the node answered in a way this version does not understand" }))
+      )
+    )
+  }).pipe(Effect.scoped)
+
+const tagged = (error: unknown, tag: string): boolean =>
+  typeof error === "object" && error !== null && "_tag" in error && error._tag === tag
+const isHttpClientError = (error: unknown): error is HttpClientError => tagged(error, "HttpClientError")
+const isSchemaError = (error: unknown): error is SchemaError => tagged(error, "SchemaError")

@@ -1,0 +1,28 @@
+/** `kith accept ID`: takes what a peer offers. */
+import * as Command from "effect/cli/Command"
+import * as CliFlag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { ConflictPolicy } from "../schema/Offer.ts"
+import { decide, transfer } from "./Decide.ts"
+import { json } from "./Verb.ts"
+
+export const accept = Command.make(
+  "accept",
+  {
+    json,
+    transfer,
+    conflict: CliFlag.Literals("conflict", ConflictPolicy.literals).pipe(
+      CliFlag.withDescription("What to do about names that exist; the default is rename"),
+      CliFlag.optional
+    )
+  },
+  Effect.fn("cli.accept")(({ conflict, json, transfer }) =>
+    decide(transfer, { json, done: "accepted" }, (client, id) =>
+      client.transfers.accept({
+        params: { id },
+        payload: Option.isSome(conflict) ? { conflict: conflict.value } : {}
+      })
+    )
+  )
+).pipe(Command.withDescription("Take what a peer offers"))

@@ -1,0 +1,81 @@
+/** Runs the command as a person does: another process, its output and its exit code. From the sources, unbuilt. */
+import * as Effect from "effect/Effect"
+import { type ChildProcess, spawn } from "node:child_process"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
+
+/** Dozens of processes load the same modules: compiling them once saves most of the time. */
+const compileCache = join(tmpdir(), "kith-test-compile-cache")
+
+export interface Ran {
+  readonly code: number | null
+  readonly out: string
+  readonly err: string
+}
+
+export interface Options {
+  readonly env?: Record<string, string>
+  readonly cwd?: string
+}
+
+/** Starts the command; it is killed with the scope, if it still runs then. */
+export const start = (args: ReadonlyArray<string>, options: Options = {}) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("KITH_"))
+      const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", main, ...args], {
+        stdio: ["ignore", "pipe", "pipe"],
+        env: { ...Object.fromEntries(inherited), NODE_COMPILE_CACHE: compileCache, ...options.env },
+        ...(options.cwd !== undefined && { cwd: options.cwd })
+      })
+      return new Running(child)
+    }),
+    ({ child }) => Effect.sync(() => void child.kill("SIGKILL"))
+  )
+
+/** A command that runs, and what it has printed so far. */
+export class Running {
+  readonly child: ChildProcess
+  out = ""
+  err = ""
+  readonly ended: Promise<Ran>
+  private readonly waiting = new Set<() => void>()
+
+  constructor(child: ChildProcess) {
+    this.child = child
+    child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
+      this.out += chunk
+      this.waiting.forEach((look) => look())
+    })
+    child.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
+      this.err += chunk
+      this.waiting.forEach((look) => look())
+    })
+    this.ended = new Promise((resolve) =>
+      child.on("close", (code) => {
+        resolve({ code, out: this.out, err: this.err })
+        this.waiting.forEach((look) => look())
+      })
+    )
+  }
+
+  /** Waits until what it printed satisfies; fails when it ends before. */
+  until(satisfied: (printed: string) => boolean): Effect.Effect<void, Error> {
+    return Effect.callback<void, Error>((resume) => {
+      const look = () => {
+        if (satisfied(this.out + this.err)) resume(Effect.void)
+        else if (this.child.exitCode !== null) resume(Effect.fail(new Error(`ended: ${this.out}${this.err}`)))
+      }
+      this.waiting.add(look)
+      look()
+      return Effect.sync(() => this.waiting.delete(look))
+    })
+  }
+}
+
+/** Runs the command to its end. */
+export const run = (args: ReadonlyArray<string>, options: Options = {}) =>
+  Effect.scoped(Effect.flatMap(start(args, options), (running) => Effect.promise(() => running.ended)))
