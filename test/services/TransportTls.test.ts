@@ -115,6 +115,23 @@ describe("a dial over TLS", () => {
     })
   )
 
+  it.live("leaves nothing open when it is interrupted while the name is looked up or before anything is", () =>
+    Effect.gen(function* () {
+      const { transport } = yield* startNode()
+      const everywhere = yield* startNode({ host: "::" })
+      const before = yield* openSockets
+      for (const host of ["localhost", "127.0.0.1", "no-such-host.invalid"]) {
+        const dialling = yield* Effect.forkChild(
+          Effect.scoped(transport.dial(tcp(host, everywhere.transport.port), { protocol: "kith/1" })),
+          { startImmediately: true }
+        )
+        yield* Fiber.interrupt(dialling)
+      }
+      // What they had begun to open at the other end is closed there as well.
+      while ((yield* openSockets) > before) yield* Effect.yieldNow
+    })
+  )
+
   it.live("by name, by IPv6 and by an address with a zone reaches a node that listens everywhere", () =>
     Effect.gen(function* () {
       const everywhere = yield* startNode({ host: "::" })
@@ -136,12 +153,14 @@ describe("a dial over TLS", () => {
   )
 })
 
+const asItIs = (chunk: Buffer): Buffer => chunk
+
 describe("a link over TLS", () => {
   /** A link through a wire that the test can cut and spoil. */
   const throughWire = Effect.gen(function* () {
     const [near, far] = [yield* startNode(), yield* startNode()]
     const wires: Array<{ readonly near: net.Socket; readonly far: net.Socket }> = []
-    let spoil = (chunk: Buffer) => chunk
+    let spoil = asItIs
     const { at } = yield* rawServer((socket) => {
       const onwards = net.connect(far.address.port, "127.0.0.1")
       wires.push({ near: socket, far: onwards })
@@ -185,6 +204,22 @@ describe("a link over TLS", () => {
     })
   )
 
+  it.live("keeps what was written though both sides are slow and the closing one has unread bytes", () =>
+    Effect.gen(function* () {
+      const [near, far] = [yield* startNode(), yield* startNode()]
+      const accepted = yield* incoming(far)
+      const dialled = yield* near.transport.dial(far.address, { protocol: "kith/1" })
+      const link = yield* accepted.next
+      const unread = yield* Effect.forkChild(link.write(new Uint8Array(4 << 20)))
+      yield* dialled.read
+      yield* dialled.write(new Uint8Array(1 << 20))
+      yield* dialled.close
+      yield* link.readFully(new Uint8Array(1 << 20))
+      yield* Fiber.join(unread)
+      assert.isTrue((yield* Effect.flip(link.read)).clean)
+    })
+  )
+
   it.live("closes within a second though the other side neither reads nor closes", () =>
     Effect.gen(function* () {
       const { dialled } = yield* throughWire
@@ -192,6 +227,17 @@ describe("a link over TLS", () => {
       yield* Effect.timeout(dialled.close, "3 seconds")
     })
   )
+})
+
+/** As the system describes one address of an interface. */
+const entry = (address: string, internal = false) => ({
+  address,
+  internal,
+  netmask: "",
+  mac: "",
+  ...(address.includes(":")
+    ? { family: "IPv6" as const, scopeid: 0, cidr: null }
+    : { family: "IPv4" as const, cidr: null })
 })
 
 describe("a listener over TLS", () => {
@@ -240,15 +286,6 @@ describe("a listener over TLS", () => {
   )
 
   it("tells its addresses: IPv4 first, each once, none that only this machine can use", () => {
-    const entry = (address: string, internal = false) => ({
-      address,
-      internal,
-      netmask: "",
-      mac: "",
-      ...(address.includes(":")
-        ? { family: "IPv6" as const, scopeid: 0, cidr: null }
-        : { family: "IPv4" as const, cidr: null })
-    })
     const interfaces = {
       lo: [entry("127.0.0.1", true), entry("::1", true)],
       eth0: [entry("fd00::2"), entry("fe80::1"), entry("192.0.2.7")],

@@ -47,6 +47,8 @@ const lines = Effect.fnUntraced(function* (node: TlsNode) {
   return node.lines
 })
 
+const openSockets = (): number => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length
+
 interface Visitor {
   readonly visit: (node: TlsNode) => Effect.Effect<void>
   readonly says: RegExp
@@ -180,7 +182,7 @@ describe("a TLS listener visited by", () => {
   it.live("two hundred at once closes them all, in little more than their handshakes take", () =>
     Effect.gen(function* () {
       const node = yield* startNode()
-      const before = process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length
+      const before = openSockets()
       yield* Effect.forEach(
         Array.from({ length: 200 }, (_, index) => index),
         (index) =>
@@ -191,8 +193,8 @@ describe("a TLS listener visited by", () => {
       )
       assert.strictEqual((yield* lines(node)).length, 1)
       yield* Effect.scoped(isWell(node, yield* incoming(node)))
-      const open = () => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length
-      while (open() > before) yield* Effect.promise(() => new Promise<void>((resolve) => void setImmediate(resolve)))
+      while (openSockets() > before)
+        yield* Effect.promise(() => new Promise<void>((resolve) => void setImmediate(resolve)))
     })
   )
 })
