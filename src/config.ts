@@ -113,6 +113,11 @@ export const limits = {
   historyBytes: 32 * 1024 * 1024,
   outboxMax: 1000,
   outboxBytes: 8 * 1024 * 1024,
+  /** Messages kept on disk: a lifetime of chat, and a search of all of them that nobody notices. */
+  messagesMax: 1_000_000,
+  /** Writes that go into one transaction, and that wait for theirs; beyond it whoever writes waits. */
+  commitMax: 512,
+  commitsWaitingMax: 4096,
   /** Unfinished transfers with one peer, both directions together. */
   transfersMax: 16,
   /** Transfers that are over, kept to be shown. */

@@ -99,6 +99,7 @@ export type GoodbyeReason =
   | "removed"
   | "blocked"
   | "silent"
+  | "full"
 
 /** The stream of bytes is not frames: nothing after this point can be understood. */
 export class FrameError extends Schema.TaggedError<FrameError>()("FrameError", {

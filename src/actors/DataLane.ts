@@ -1,0 +1,204 @@
+/**
+ * Records over a link: the two ends of one lane of a transfer. It reads frames and blocks, writes them in whole
+ * records, and says in one error why the lane is over. It owns nothing: the link belongs to whoever opened it.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
+import { limits } from "../config.ts"
+import {
+  blockHeadBytes,
+  type DataFrame,
+  decode,
+  decodeBlockHead,
+  decodeHeader,
+  encodeFrame,
+  headerBytes
+} from "../schema/Block.ts"
+import type { Link, LinkClosed } from "../services/Transport.ts"
+
+/**
+ * Why a lane is over.
+ * - lost: the link ended
+ * - stalled: nothing moved for `limits.stalled`
+ * - protocol: the other side said what it may not, so trying again is pointless
+ * - corrupt: a block was not what its digest says
+ * - refused: the other side does not want this lane
+ */
+export class LaneError extends Schema.TaggedError<LaneError>()("LaneError", {
+  problem: Schema.Literals(["lost", "stalled", "protocol", "corrupt", "refused"]),
+  detail: Schema.String
+}) {
+  override get message(): string {
+    switch (this.problem) {
+      case "lost":
+        return `the data link was lost (${this.detail})`
+      case "stalled":
+        return `nothing moved for ${Duration.toSeconds(limits.stalled)} seconds`
+      case "protocol":
+        return `the other side broke the protocol: ${this.detail}`
+      case "corrupt":
+        return this.detail
+      case "refused":
+        return `the other side refused the data link: ${this.detail}`
+    }
+  }
+}
+
+/** What comes next on a lane. After a Block its `length` bytes are to be read with `body`. */
+export type Incoming =
+  | { readonly _tag: "Frame"; readonly frame: DataFrame }
+  | { readonly _tag: "Block"; readonly number: number; readonly digest: Uint8Array; readonly length: number }
+
+type Attach = Extract<DataFrame, { readonly _tag: "Attach" }>
+
+/** A block is filled in pieces, so that a slow link is seen to move. */
+const pieceBytes = 256 * 1024
+
+const nothing = new Uint8Array(0)
+
+const lost = (closed: LinkClosed): LaneError => new LaneError({ problem: "lost", detail: closed.reason })
+
+/** A broken rule, as an error. */
+export const broken = (detail: string): LaneError => new LaneError({ problem: "protocol", detail })
+
+export class DataLane {
+  readonly link: Link
+  /** Grows whenever something moves in either direction. */
+  private moves = 0
+  /** What the last read brought and nobody took yet: valid until the link is read again. */
+  private rest: Uint8Array = nothing
+  private readonly head = new Uint8Array(headerBytes + blockHeadBytes)
+  private readonly writing = Semaphore.makeUnsafe(1)
+
+  constructor(link: Link) {
+    this.link = link
+  }
+
+  /** True while a record may be taken without waiting for the link. */
+  get hasMore(): boolean {
+    return this.rest.length > 0
+  }
+
+  /** The next record. Kinds of frames that are unknown here are skipped. */
+  get read(): Effect.Effect<Incoming, LaneError> {
+    return Effect.gen({ self: this }, function* () {
+      while (true) {
+        yield* this.fill(0, headerBytes)
+        const header = yield* this.orBroken(decodeHeader(this.head))
+        if (header.kind === "block") {
+          yield* this.fill(headerBytes, blockHeadBytes)
+          const block = yield* this.orBroken(decodeBlockHead(this.head.subarray(headerBytes)))
+          return { _tag: "Block", ...block, length: header.length - blockHeadBytes } as const
+        }
+        const body = new Uint8Array(header.length)
+        yield* this.body(body)
+        const decoded = yield* this.orBroken(decode(body))
+        if (decoded._tag === "Known") return { _tag: "Frame", frame: decoded.frame } as const
+        if (decoded._tag === "Invalid") return yield* broken(`a bad ${decoded.tag}: ${decoded.reason}`)
+      }
+    })
+  }
+
+  /** Fills all of `into` with what comes next. */
+  body(into: Uint8Array): Effect.Effect<void, LaneError> {
+    const here = Math.min(this.rest.length, into.length)
+    into.set(this.rest.subarray(0, here))
+    this.rest = this.rest.subarray(here)
+    this.moves++
+    return here === into.length ? Effect.void : this.pull(into, here)
+  }
+
+  /** Writes frames, whole and in order. */
+  send(...frames: ReadonlyArray<DataFrame>): Effect.Effect<void, LaneError> {
+    return this.write(frames.map(encodeFrame))
+  }
+
+  /** Writes records that are encoded already. They may not be changed before it returns. */
+  write(chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, LaneError> {
+    return this.writing.withPermit(
+      Effect.matchEffect(this.link.write(...chunks), {
+        onFailure: (closed) => Effect.fail(lost(closed)),
+        onSuccess: () => Effect.sync(() => void this.moves++)
+      })
+    )
+  }
+
+  /** Fails once something is expected (`busy`) and nothing moved for `limits.stalled`. */
+  watch(busy: () => boolean): Effect.Effect<never, LaneError> {
+    return Effect.gen({ self: this }, function* () {
+      const looks = 6
+      for (let seen = this.moves, quiet = 0; ;) {
+        yield* Effect.sleep(Duration.divideUnsafe(limits.stalled, looks))
+        quiet = busy() && this.moves === seen ? quiet + 1 : 0
+        seen = this.moves
+        if (quiet >= looks) return yield* new LaneError({ problem: "stalled", detail: "" })
+      }
+    })
+  }
+
+  /** From the side that dialled: opens the lane. */
+  attach(attach: Omit<Attach, "_tag">): Effect.Effect<void, LaneError> {
+    return Effect.gen({ self: this }, function* () {
+      yield* this.send({ _tag: "Attach", ...attach })
+      const reply = yield* this.read
+      if (reply._tag === "Frame" && reply.frame._tag === "AttachReply") {
+        if (reply.frame.accepted) return
+        return yield* new LaneError({ problem: "refused", detail: reply.frame.reason })
+      }
+      return yield* broken("the first record was not an AttachReply")
+    }).pipe(this.inTime)
+  }
+
+  /** To the side that was dialled: which lane this is to be. */
+  get attached(): Effect.Effect<Attach, LaneError> {
+    return Effect.gen({ self: this }, function* () {
+      const first = yield* this.read
+      if (first._tag === "Frame" && first.frame._tag === "Attach") return first.frame
+      return yield* broken("the first record was not an Attach")
+    }).pipe(this.inTime)
+  }
+
+  private readonly inTime = <A>(handshake: Effect.Effect<A, LaneError>): Effect.Effect<A, LaneError> =>
+    Effect.timeoutOrElse(handshake, {
+      duration: limits.hello,
+      orElse: () => Effect.fail(new LaneError({ problem: "lost", detail: "it did not attach in time" }))
+    })
+
+  /** Fills `head` from `at`, `count` bytes. */
+  private fill(at: number, count: number): Effect.Effect<void, LaneError> {
+    if (this.rest.length >= count) {
+      this.head.set(this.rest.subarray(0, count), at)
+      this.rest = this.rest.subarray(count)
+      return Effect.void
+    }
+    return Effect.gen({ self: this }, function* () {
+      let filled = 0
+      while (filled < count) {
+        if (this.rest.length === 0) {
+          this.rest = yield* Effect.mapError(this.link.read, lost)
+          this.moves++
+        }
+        const here = Math.min(this.rest.length, count - filled)
+        this.head.set(this.rest.subarray(0, here), at + filled)
+        this.rest = this.rest.subarray(here)
+        filled += here
+      }
+    })
+  }
+
+  private pull(into: Uint8Array, from: number): Effect.Effect<void, LaneError> {
+    return Effect.gen({ self: this }, function* () {
+      for (let at = from; at < into.length; at += pieceBytes) {
+        yield* Effect.mapError(this.link.readFully(into.subarray(at, at + pieceBytes)), lost)
+        this.moves++
+      }
+    })
+  }
+
+  private orBroken<A>(result: Result.Result<A, { readonly message: string }>): Effect.Effect<A, LaneError> {
+    return Result.isSuccess(result) ? Effect.succeed(result.success) : Effect.fail(broken(result.failure.message))
+  }
+}

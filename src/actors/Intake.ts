@@ -1,0 +1,125 @@
+/**
+ * What a receiver has of a transfer and what it still wants, over all its lanes: the blocks that are written, the
+ * entries that failed or were left out, and how far each file has come. `Asked` is one lane's share: what was asked
+ * for and not answered, which is the flow control. Pure, but changed in place: one owner each.
+ */
+import type { BlockPlace, EntryList } from "../schema/EntryList.ts"
+import { wantsMax } from "../schema/Block.ts"
+import { type Range, Ranges } from "../schema/Ranges.ts"
+
+export class Intake {
+  readonly entries: EntryList
+  /** Entries that are not stored here. */
+  readonly leftOut: Ranges
+  /** Blocks that will not be asked for: written, failed, or left out. */
+  readonly settled = new Ranges()
+  /** Entries that cannot be had, and why. */
+  readonly failed = new Map<number, string>()
+  /** Bytes written. */
+  bytes = 0
+  /** Blocks still to be written of files that have several and are begun. */
+  private readonly remaining = new Map<number, number>()
+
+  constructor(entries: EntryList, leftOut: Ranges) {
+    this.entries = entries
+    this.leftOut = leftOut
+    for (const [first, count] of leftOut.toArray()) {
+      for (let at = first; at < first + count; at++) this.settled.add(entries.firstBlock(at), entries.blockCount(at))
+    }
+  }
+
+  get complete(): boolean {
+    return this.settled.size === this.entries.totals.blocks
+  }
+
+  /** Bytes of all entries that are wanted. */
+  get totalBytes(): number {
+    let bytes = this.entries.totals.bytes
+    for (const [first, count] of this.leftOut.toArray()) {
+      for (let at = first; at < first + count; at++) bytes -= this.entries.size(at)
+    }
+    return bytes
+  }
+
+  /** To be called as a block is about to be written: whether its file is whole with it. */
+  finishes(place: BlockPlace): boolean {
+    const left = (this.remaining.get(place.entry) ?? this.entries.blockCount(place.entry)) - 1
+    if (left > 0) this.remaining.set(place.entry, left)
+    else this.remaining.delete(place.entry)
+    return left === 0
+  }
+
+  /** A block is on its way to the disk: it counts from now on. */
+  written(number: number, place: BlockPlace): void {
+    if (this.settled.add(number) > 0 && !this.failed.has(place.entry)) this.bytes += place.length
+  }
+
+  /** An entry cannot be had; false if that was known. */
+  fail(entry: number, reason: string): boolean {
+    if (this.failed.has(entry)) return false
+    this.failed.set(entry, reason)
+    const first = this.entries.firstBlock(entry)
+    const end = first + this.entries.blockCount(entry)
+    for (let number = first; number < end; number++) {
+      if (this.settled.has(number)) this.bytes -= this.entries.place(number)?.length ?? 0
+    }
+    this.settled.add(first, end - first)
+    return true
+  }
+}
+
+/** Bytes asked for and not answered: as much as a fast link with a long way holds. */
+const windowBytes = 16 * 1024 * 1024
+
+/** Ranges under way; fewer than a sender keeps, so that it goes on listening. */
+const rangesMax = 32
+
+export class Asked {
+  private readonly intake: Intake
+  private readonly ranges: Array<{ first: number; count: number }> = []
+  private cursor = 0
+  private blocks = 0
+  private bytes = 0
+
+  constructor(intake: Intake) {
+    this.intake = intake
+  }
+
+  /** The block that must come next: answers come in the order of the asking. */
+  get next(): number | undefined {
+    return this.ranges[0]?.first
+  }
+
+  /** What to ask for now: nothing while half of the window is still under way. */
+  more(): Array<Range> {
+    const asking: Array<Range> = []
+    if (this.bytes > windowBytes / 2 || this.blocks > wantsMax / 2) return asking
+    const { entries, settled } = this.intake
+    while (this.bytes < windowBytes && this.blocks < wantsMax && this.ranges.length < rangesMax) {
+      const run = settled.missing(this.cursor, entries.totals.blocks)
+      if (run === undefined) break
+      const [first, count] = run
+      let taken = 0
+      while (taken < count && this.bytes < windowBytes && this.blocks < wantsMax) {
+        this.bytes += entries.place(first + taken)?.length ?? 0
+        this.blocks++
+        taken++
+      }
+      this.cursor = first + taken
+      this.ranges.push({ first, count: taken })
+      asking.push([first, taken])
+    }
+    return asking
+  }
+
+  /** The next block was answered, by its bytes or by a failure. */
+  answered(): void {
+    const range = this.ranges[0]
+    if (range === undefined) return
+    this.bytes -= this.intake.entries.place(range.first)?.length ?? 0
+    this.blocks--
+    range.first++
+    range.count--
+    if (range.count === 0) this.ranges.shift()
+  }
+}

@@ -1,0 +1,357 @@
+/**
+ * One transfer from one sender, from the offer to its outcome: pulls and checks the list, asks a person where the
+ * policy says so, pulls the blocks into a staging directory and publishes it. It owns its lane and its staging, which
+ * is discarded when the actor ends: what was not published by then never will be.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import { limits } from "../config.ts"
+import { Frame } from "../schema/Frame.ts"
+import { ManifestCheck } from "../schema/ManifestCheck.ts"
+import type { ConflictPolicy } from "../schema/Offer.ts"
+import { top } from "../schema/RelativePath.ts"
+import type { FileStoreError, StagedEntry, Staging } from "../services/FileStore.ts"
+import { DataLane, LaneError } from "./DataLane.ts"
+import { Intake } from "./Intake.ts"
+import { pullBlocks } from "./ReceiveLane.ts"
+import { fit, pullManifest } from "./ReceiveManifest.ts"
+import { short } from "./SendActor.ts"
+import {
+  type Actor,
+  answered,
+  type Inbound,
+  live,
+  type Mailbox,
+  makeActor,
+  refused,
+  type Tools
+} from "./TransferActor.ts"
+import { type Letter, retryAfter, type TransferRecord } from "./TransferBook.ts"
+import {
+  type Outcome,
+  type ReceiveAction,
+  ReceiveMessage,
+  type Receiving,
+  receiving,
+  shownReceiving,
+  stepReceiving
+} from "./TransferState.ts"
+
+export interface ReceiveOptions {
+  readonly peerUp: boolean
+  /** Whether the policy takes it without asking. */
+  readonly unasked: boolean
+  readonly conflict: ConflictPolicy
+  /** Memory its list may take, in bytes. */
+  readonly manifestMax: number
+  /** Random, and known to nobody. */
+  readonly seed: number
+  /** The name of its staging directory: fresh. */
+  readonly staging: string
+}
+
+/** Entries made or sealed in one go. */
+const stride = 1000
+
+/** After `DialMe`: the sender dials, then attaches. */
+const dialled = Duration.sum(limits.dial, limits.hello)
+
+export const receiveActor = Effect.fn("ReceiveActor")(function* (
+  tools: Tools,
+  record: TransferRecord,
+  mailbox: Mailbox<ReceiveMessage>,
+  options: ReceiveOptions
+) {
+  const actor = yield* makeActor(tools, record, mailbox, ReceiveMessage.LaneEnded)
+  const receiver = new Receiver(tools, actor, options)
+  return yield* live(tools, record, mailbox, {
+    initial: receiving(options),
+    step: stepReceiving,
+    shown: shownReceiving,
+    read: (letter, state) => receiver.read(letter, state),
+    act: (action, inbound) => Effect.asVoid(receiver.act(action, inbound))
+  })
+}, Effect.scoped)
+
+class Receiver {
+  private readonly tools: Tools
+  private readonly actor: Actor<ReceiveMessage>
+  private readonly check: ManifestCheck
+  private readonly options: ReceiveOptions
+  private conflict: ConflictPolicy
+  /** There once the list is good. */
+  private intake: Intake | undefined
+  /** There once the answer is yes and the directories are made. */
+  private readonly staging = Deferred.makeUnsafe<Staging>()
+
+  constructor(tools: Tools, actor: Actor<ReceiveMessage>, options: ReceiveOptions) {
+    this.tools = tools
+    this.actor = actor
+    this.options = options
+    this.conflict = options.conflict
+    this.check = new ManifestCheck({ seed: options.seed, memoryMax: options.manifestMax })
+  }
+
+  private get record(): TransferRecord {
+    return this.actor.record
+  }
+
+  read(letter: Letter, state: Receiving): Option.Option<ReceiveMessage> {
+    switch (letter._tag) {
+      case "Session":
+        return Option.some(letter.up ? ReceiveMessage.PeerUp() : ReceiveMessage.PeerDown())
+      case "Lane":
+        return Option.some(ReceiveMessage.Attached({ attempt: letter.attempt }))
+      case "Forgotten":
+        return state.received
+          ? Option.none()
+          : Option.some(
+              ReceiveMessage.Cancelled({ by: "peer", reason: "the sender no longer has it: it was restarted" })
+            )
+      case "Frame":
+        if (letter.frame._tag === "Offer") return Option.some(ReceiveMessage.OfferedAgain())
+        return letter.frame._tag === "TransferControl" && letter.frame.action === "cancel" && !state.received
+          ? Option.some(ReceiveMessage.Cancelled({ by: "peer", reason: letter.frame.reason }))
+          : Option.none()
+      case "Person":
+        return this.readPerson(letter, state)
+    }
+  }
+
+  private readPerson(letter: Extract<Letter, { readonly _tag: "Person" }>, state: Receiving) {
+    // Publishing takes a moment and cannot be taken back.
+    if (state.received) return Option.none()
+    if (letter.action === "cancel") {
+      return Option.some(ReceiveMessage.Cancelled({ by: "here", reason: "the receiver cancelled it" }))
+    }
+    if (state.accepted) return Option.none()
+    if (letter.action === "decline") return Option.some(ReceiveMessage.Decline({ reason: "it was declined" }))
+    this.conflict = letter.conflict ?? this.conflict
+    return Option.some(ReceiveMessage.Accept())
+  }
+
+  act(action: ReceiveAction, inbound: Inbound | undefined): Effect.Effect<unknown, never, Scope.Scope> {
+    const { actor } = this
+    const transfer = this.record.id
+    switch (action._tag) {
+      case "OpenLane":
+        return actor.runLane(action.attempt, this.open(action.attempt, action.failures))
+      case "RunLane":
+        return inbound === undefined
+          ? Effect.void
+          : actor.runLane(action.attempt, answered(inbound, this.work(inbound.lane)))
+      case "Refuse":
+        return inbound === undefined ? Effect.void : Effect.forkScoped(refused(inbound, action.reason))
+      case "DropLane":
+        return actor.dropLane
+      case "Ask":
+        return Effect.forkScoped(this.ask)
+      case "Take":
+        return this.worker(this.prepare)
+      case "Publish":
+        return this.worker(this.publish)
+      case "TellAccepted":
+        return actor.say(Frame.cases.OfferReply.make({ transfer, decision: "accepted", reason: "" }))
+      case "TellDeclined":
+        return this.sayLast(
+          Frame.cases.OfferReply.make({ transfer, decision: "declined", reason: short(action.reason) })
+        )
+      case "TellCancelled":
+        return this.sayLast(
+          Frame.cases.TransferControl.make({ transfer, action: "cancel", reason: short(action.reason) })
+        )
+      case "TellDone":
+        return this.sayLast(doneOf(this.record, action.outcome))
+    }
+  }
+
+  /** Kept too, for a sender that is away now and asks again. */
+  private sayLast(frame: Frame) {
+    this.record.lastWord = frame
+    return this.actor.say(frame)
+  }
+
+  /** Work on files: what it fails of ends the transfer. */
+  private worker(work: Effect.Effect<void, FileStoreError, Scope.Scope>) {
+    return work.pipe(
+      Effect.catch((error) => this.actor.tell(ReceiveMessage.Broken({ reason: error.message }))),
+      Effect.forkScoped
+    )
+  }
+
+  /** Dials the sender; where that does not work, asks to be dialled. */
+  private open(attempt: number, failures: number): Effect.Effect<void, LaneError> {
+    const { connection } = this.tools
+    const { id, peer } = this.record
+    return Effect.gen({ self: this }, function* () {
+      yield* Effect.sleep(retryAfter(failures))
+      const opened = yield* Effect.option(
+        Effect.timeoutOrElse(connection.openDataLink(peer), {
+          duration: limits.dataDial,
+          orElse: () => Effect.fail("late")
+        })
+      )
+      if (Option.isSome(opened)) {
+        const lane = new DataLane(opened.value)
+        yield* lane.attach({ transfer: id, lane: 0, attempt })
+        yield* this.actor.tell(ReceiveMessage.LaneUp({ attempt }))
+        return yield* this.work(lane)
+      }
+      yield* this.actor.say(Frame.cases.DialMe.make({ transfer: id, lane: 0, attempt }))
+      yield* Effect.sleep(dialled)
+      return yield* new LaneError({ problem: "lost", detail: "neither side could dial the other" })
+    }).pipe(Effect.scoped)
+  }
+
+  /** What is done with a lane: the list if it is not known yet, then, once the answer is yes, the blocks. */
+  private work(lane: DataLane): Effect.Effect<void, LaneError> {
+    return Effect.gen({ self: this }, function* () {
+      if (this.intake === undefined) yield* this.learn(lane)
+      const { intake } = this
+      if (intake === undefined) return
+      const staging = yield* Deferred.await(this.staging)
+      yield* pullBlocks(
+        lane,
+        {
+          intake,
+          staging,
+          onProgress: () => void (this.record.bytes = intake.bytes),
+          onBlock: this.actor.tell(ReceiveMessage.Progress()),
+          onFailed: (entry, reason) => this.tools.book.problem(this.record, intake.entries.path(entry), reason)
+        },
+        this.tools.pool
+      )
+      yield* this.actor.tell(ReceiveMessage.Received())
+    }).pipe(
+      Effect.catchTags({
+        Unacceptable: (refusal) => this.actor.tell(ReceiveMessage.Unacceptable({ reason: refusal.message })),
+        FileStoreError: (error) => this.actor.tell(ReceiveMessage.Broken({ reason: error.message }))
+      })
+    )
+  }
+
+  /** Pulls the list and weighs it. */
+  private learn(lane: DataLane) {
+    return Effect.gen({ self: this }, function* () {
+      const { check, record, tools } = this
+      yield* pullManifest(lane, check)
+      const { entries } = check
+      record.view = { ...record.view, problems: [], problemCount: 0 }
+      const leftOut = yield* fit(check, yield* tools.store.target, (entry, reason) =>
+        tools.book.problem(record, entries.path(entry), reason)
+      )
+      const intake = new Intake(entries, leftOut)
+      this.intake = intake
+      const { directories, files } = entries.totals
+      yield* tools.book.change(record, { files, directories, totalBytes: intake.totalBytes })
+      yield* this.actor.tell(ReceiveMessage.Listed())
+    })
+  }
+
+  private get ask() {
+    return Effect.gen({ self: this }, function* () {
+      yield* Effect.logInfo(`An offer waits for an answer: kith accept ${this.record.id.slice(0, 8)}`)
+      yield* Effect.sleep(limits.offerExpires)
+      const hours = Duration.toHours(limits.offerExpires)
+      yield* this.actor.tell(ReceiveMessage.Decline({ reason: `nobody answered within ${hours} hours` }))
+    })
+  }
+
+  /** Makes the staging, its directories and its empty files: what has blocks comes to be with them. */
+  private get prepare() {
+    return Effect.gen({ self: this }, function* () {
+      const { intake } = this
+      if (intake === undefined) return
+      const staging = yield* Effect.uninterruptible(
+        Effect.tap(this.tools.store.stage(this.options.staging), (staging) =>
+          Effect.addFinalizer(() =>
+            Effect.catch(staging.discard, (error) => Effect.logWarning("A staging directory was left behind", error))
+          )
+        )
+      )
+      yield* inStrides(
+        entriesOf(intake, (at) => intake.entries.blockCount(at) === 0),
+        staging.make
+      )
+      yield* Deferred.succeed(this.staging, staging)
+    })
+  }
+
+  private get publish() {
+    return Effect.gen({ self: this }, function* () {
+      const { intake, record } = this
+      if (intake === undefined) return
+      const { entries } = intake
+      const staging = yield* Deferred.await(this.staging)
+      for (const entry of intake.failed.keys()) yield* staging.remove(entries.path(entry))
+      yield* inStrides(
+        entriesOf(intake, (at) => entries.isDirectory(at)),
+        staging.seal
+      )
+      yield* staging.sync
+      const published = yield* staging.publish([...topsOf(intake)], this.conflict)
+      const failures = published.filter(Result.isFailure)
+      for (const { failure } of failures) this.tools.book.problem(record, failure.path, failure.message)
+      const paths = published.filter(Result.isSuccess).map(({ success }) => success)
+      yield* this.tools.book.change(record, { published: paths })
+      yield* this.actor.tell(
+        ReceiveMessage.Published({ outcome: outcomeOf(intake, paths.length, failures[0]?.failure) })
+      )
+    })
+  }
+}
+
+/** The entries that are stored here and of this sort, as the store takes them. */
+function* entriesOf(intake: Intake, wanted: (at: number) => boolean): Generator<StagedEntry> {
+  const { entries, leftOut } = intake
+  for (let at = 0; at < entries.length; at++) {
+    if (!wanted(at) || leftOut.has(at)) continue
+    const kind = entries.isDirectory(at) ? "d" : "f"
+    yield { path: entries.path(at), kind, mtime: entries.mtime(at), executable: entries.isExecutable(at) }
+  }
+}
+
+const inStrides = Effect.fnUntraced(function* <A, E>(
+  items: Generator<A>,
+  work: (some: ReadonlyArray<A>) => Effect.Effect<void, E>
+) {
+  while (true) {
+    const some: Array<A> = []
+    for (let next = items.next(); next.done !== true; next = items.next()) {
+      some.push(next.value)
+      if (some.length === stride) break
+    }
+    if (some.length === 0) return
+    yield* work(some)
+  }
+})
+
+/** The names to publish, in the order of the list. */
+const topsOf = (intake: Intake): Set<string> => {
+  const tops = new Set<string>()
+  for (let at = 0; at < intake.entries.length; at++) if (!intake.leftOut.has(at)) tops.add(top(intake.entries.path(at)))
+  return tops
+}
+
+const outcomeOf = (intake: Intake, published: number, failure: FileStoreError | undefined): Outcome => {
+  const failed = intake.failed.size
+  if (published === 0) {
+    const why = failure?.message ?? [...intake.failed.values()][0] ?? "nothing came"
+    return { state: "failed", error: failed > 1 ? `none of ${failed} files could be sent: ${why}` : why }
+  }
+  if (failure !== undefined) return { state: "partial", error: failure.message }
+  if (failed === 0) return { state: "done", error: null }
+  return { state: "partial", error: failed === 1 ? "1 file could not be sent" : `${failed} files could not be sent` }
+}
+
+const doneOf = (record: TransferRecord, outcome: Outcome): Frame =>
+  Frame.cases.TransferDone.make({
+    transfer: record.id,
+    outcome: outcome.state === "done" || outcome.state === "partial" ? outcome.state : "failed",
+    failed: record.view.problems.slice(0, 100).map(({ path, reason }) => ({ path, reason: short(reason) })),
+    error: short(outcome.error ?? "")
+  })

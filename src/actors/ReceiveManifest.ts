@@ -1,0 +1,84 @@
+/**
+ * Learning what is offered: the whole list is pulled and checked before anyone is asked and anything is written.
+ * What is dangerous or untrue makes the whole offer unacceptable; what merely cannot be stored here is left out.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { DataFrame } from "../schema/Block.ts"
+import type { ManifestCheck } from "../schema/ManifestCheck.ts"
+import { Collisions, unstorable } from "../schema/Naming.ts"
+import { Ranges } from "../schema/Ranges.ts"
+import type { Target } from "../services/FileStore.ts"
+import { broken, type DataLane } from "./DataLane.ts"
+
+/** The offer is refused as a whole. The message completes "it was refused: ". */
+export class Unacceptable extends Schema.TaggedError<Unacceptable>()("Unacceptable", { reason: Schema.String }) {
+  override get message(): string {
+    return `it was refused: ${this.reason}`
+  }
+}
+
+/** Pages asked for ahead, so that a long way costs little. */
+const pagesAhead = 4
+
+/** Entries checked between two chances for others to run. */
+const stride = 2000
+
+/** Pulls the pages that are missing, and checks each as it comes. */
+export const pullManifest = Effect.fn("ReceiveManifest.pull")(function* (lane: DataLane, check: ManifestCheck) {
+  let asked = check.next
+  while (!check.complete) {
+    const wants: Array<DataFrame> = []
+    while (asked < check.next + pagesAhead) wants.push({ _tag: "WantPage", page: asked++ })
+    if (wants.length > 0) yield* lane.send(...wants)
+    const page = yield* nextPage(lane)
+    const problem = check.add(page)
+    if (problem !== undefined) return yield* new Unacceptable({ reason: problem })
+  }
+  for (let at = 0; at < check.entries.length; at += stride) {
+    const problem = check.clash(at, at + stride)
+    if (problem !== undefined) return yield* new Unacceptable({ reason: problem })
+    yield* Effect.yieldNow
+  }
+})
+
+/** A page that its schema refuses (a dangerous path, most likely) refuses the offer, not only the lane. */
+const nextPage = Effect.fnUntraced(function* (lane: DataLane) {
+  const incoming = yield* Effect.mapError(lane.read, (error) =>
+    error.problem === "protocol" ? new Unacceptable({ reason: error.detail }) : error
+  )
+  if (incoming._tag === "Frame" && incoming.frame._tag === "Page") return incoming.frame
+  return yield* broken(`a ${incoming._tag === "Frame" ? incoming.frame._tag : "block"} came instead of a page`)
+})
+
+const mebibytes = (bytes: number): string => `${Math.ceil(bytes / (1024 * 1024)).toLocaleString("en")} MiB`
+
+/** What of it this machine cannot store or tell apart; each is named to `onLeftOut`. */
+export const fit = Effect.fn("ReceiveManifest.fit")(function* (
+  check: ManifestCheck,
+  target: Target,
+  onLeftOut: (entry: number, reason: string) => void
+) {
+  const { entries } = check
+  const { bytes, files } = entries.totals
+  if (bytes > target.freeBytes) {
+    const reason = `it needs ${mebibytes(bytes)}, and ${mebibytes(target.freeBytes)} are free here`
+    return yield* new Unacceptable({ reason })
+  }
+  if (entries.length > target.freeFiles) {
+    return yield* new Unacceptable({ reason: `it has ${files} files, and there is room for ${target.freeFiles} here` })
+  }
+  const leftOut = new Ranges()
+  const collisions = new Collisions(target.naming)
+  for (let at = 0; at < entries.length; at++) {
+    const path = entries.path(at)
+    const reason = unstorable(target.naming, path) ?? collisions.problem(path)
+    if (reason !== undefined) {
+      leftOut.add(at)
+      onLeftOut(at, reason)
+    }
+    if (at % stride === stride - 1) yield* Effect.yieldNow
+  }
+  if (leftOut.size === entries.length) return yield* new Unacceptable({ reason: "none of it can be stored here" })
+  return leftOut
+})

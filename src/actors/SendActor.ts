@@ -1,0 +1,207 @@
+/**
+ * One transfer to one receiver, from the walk to its outcome: offers it whenever the peer is there, serves the lanes
+ * that the receiver opens or asks for, and shows what the receiver says is safe. It owns its lane and the files it
+ * has open; both end with it.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { EntryList } from "../schema/EntryList.ts"
+import { type FrameOf, Frame } from "../schema/Frame.ts"
+import { Ranges } from "../schema/Ranges.ts"
+import { byteLength, nameMaxBytes } from "../schema/Text.ts"
+import type { Picked, Source } from "../services/FileStore.ts"
+import { DataLane, LaneError } from "./DataLane.ts"
+import { serve } from "./SendLane.ts"
+import { answered, type Inbound, live, type Mailbox, makeActor, refused, type Tools } from "./TransferActor.ts"
+import type { Letter, TransferRecord } from "./TransferBook.ts"
+import {
+  type Outcome,
+  type SendAction,
+  SendMessage,
+  type Sending,
+  sending,
+  shownSending,
+  stepSending
+} from "./TransferState.ts"
+
+/** What a walk came to, shared by the transfers of a group. */
+export interface Walked {
+  readonly entries: EntryList
+  readonly picked: ReadonlyMap<string, Picked>
+  /** What was left out, as far as it is listed, and how much that is in all. */
+  readonly problems: ReadonlyArray<{ readonly path: string; readonly reason: string }>
+  readonly problemCount: number
+}
+
+/** A reason that fits the wire. */
+export const short = (text: string, max = 512): string => {
+  let kept = text.toWellFormed()
+  while (byteLength(kept) > max) kept = kept.slice(0, Math.floor((kept.length * max) / byteLength(kept)) - 1)
+  return kept.toWellFormed()
+}
+
+export const sendActor = Effect.fn("SendActor")(function* (
+  tools: Tools,
+  record: TransferRecord,
+  mailbox: Mailbox<SendMessage>,
+  options: { readonly peerUp: boolean; readonly walk: Deferred.Deferred<Walked, string> }
+) {
+  const actor = yield* makeActor(tools, record, mailbox, SendMessage.LaneEnded)
+  const failed = new Map<number, string>()
+  const safe = new Ranges()
+  const walked = yield* Deferred.make<{ readonly walk: Walked; readonly source: Source }>()
+
+  yield* Effect.forkScoped(
+    Deferred.await(options.walk).pipe(
+      Effect.flatMap((walk) => list(tools, record, walk, walked)),
+      Effect.matchEffect({
+        onFailure: (reason) => actor.tell(SendMessage.Broken({ reason })),
+        onSuccess: () => actor.tell(SendMessage.Listed())
+      })
+    )
+  )
+
+  const serving = (lane: DataLane) =>
+    Effect.gen(function* () {
+      const { source, walk } = yield* Deferred.await(walked)
+      const { entries } = walk
+      yield* serve(
+        lane,
+        {
+          entries,
+          source,
+          failed,
+          onFailed: (entry, reason) => tools.book.problem(record, entries.path(entry), reason),
+          onSafe: (ranges) => {
+            for (const [first, count] of ranges) record.bytes += newlySafe(entries, safe, first, count)
+          }
+        },
+        tools.pool
+      )
+    })
+
+  const dial = (attempt: number) =>
+    Effect.gen(function* () {
+      const link = yield* Effect.mapError(
+        tools.connection.openDataLink(record.peer),
+        (error) => new LaneError({ problem: "lost", detail: error.message })
+      )
+      const lane = new DataLane(link)
+      yield* lane.attach({ transfer: record.id, lane: 0, attempt })
+      yield* actor.tell(SendMessage.Dialled({ attempt }))
+      yield* serving(lane)
+    }).pipe(Effect.scoped)
+
+  const act = (action: SendAction, inbound: Inbound | undefined) => {
+    switch (action._tag) {
+      case "Offer":
+        return actor.say(offerOf(record))
+      case "Serve":
+        return inbound === undefined
+          ? Effect.void
+          : actor.runLane(action.attempt, answered(inbound, serving(inbound.lane)))
+      case "Refuse":
+        return inbound === undefined ? Effect.void : Effect.forkScoped(refused(inbound, action.reason))
+      case "Dial":
+        return actor.runLane(action.attempt, dial(action.attempt))
+      case "DropLane":
+        return actor.dropLane
+      case "TellCancelled":
+        return actor.say(
+          Frame.cases.TransferControl.make({ transfer: record.id, action: "cancel", reason: short(action.reason) })
+        )
+    }
+  }
+
+  return yield* live(tools, record, mailbox, {
+    initial: sending(options.peerUp),
+    step: stepSending,
+    shown: shownSending,
+    read: (letter, state) => read(letter, state, tools, record),
+    act: (action, inbound) => Effect.asVoid(act(action, inbound))
+  })
+}, Effect.scoped)
+
+/** The walk is there: what is offered is known. */
+const list = Effect.fnUntraced(function* (
+  tools: Tools,
+  record: TransferRecord,
+  walk: Walked,
+  walked: Deferred.Deferred<{ readonly walk: Walked; readonly source: Source }>
+) {
+  const { bytes, directories, files } = walk.entries.totals
+  const { problemCount, problems } = walk
+  yield* tools.book.change(record, { files, directories, totalBytes: bytes, problems, problemCount })
+  if (walk.entries.length === 0) return yield* Effect.fail("there is nothing in it that can be sent")
+  yield* Deferred.succeed(walked, { walk, source: yield* tools.store.open(walk.picked) })
+})
+
+const offerOf = (record: TransferRecord): FrameOf<"Offer"> => {
+  const { directories, files, group, name, totalBytes } = record.view
+  const offered = { transfer: record.id, group, files, directories, bytes: totalBytes }
+  return Frame.cases.Offer.make({ ...offered, name: short(name, nameMaxBytes) })
+}
+
+/** Bytes of blocks that were not safe before. */
+const newlySafe = (entries: EntryList, safe: Ranges, first: number, count: number): number => {
+  let bytes = 0
+  for (let number = first; number < first + count;) {
+    const run = safe.missing(number, first + count)
+    if (run === undefined) break
+    for (let block = run[0]; block < run[0] + run[1]; block++) bytes += entries.place(block)?.length ?? 0
+    number = run[0] + run[1]
+  }
+  safe.add(first, count)
+  return bytes
+}
+
+const read = (letter: Letter, state: Sending, tools: Tools, record: TransferRecord): Option.Option<SendMessage> => {
+  switch (letter._tag) {
+    case "Session":
+      return Option.some(letter.up ? SendMessage.PeerUp() : SendMessage.PeerDown())
+    case "Lane":
+      return Option.some(SendMessage.Attached({ attempt: letter.attempt }))
+    case "Person":
+      return letter.action === "cancel"
+        ? Option.some(SendMessage.Cancelled({ by: "here", reason: "the sender cancelled it" }))
+        : Option.none()
+    case "Forgotten":
+      return Option.none()
+    case "Frame":
+      return readFrame(letter.frame, state, tools, record)
+  }
+}
+
+const readFrame = (
+  frame: Extract<Letter, { readonly _tag: "Frame" }>["frame"],
+  state: Sending,
+  tools: Tools,
+  record: TransferRecord
+): Option.Option<SendMessage> => {
+  switch (frame._tag) {
+    case "OfferReply":
+      return Option.some(
+        frame.decision === "accepted" ? SendMessage.Accepted() : SendMessage.Declined({ reason: frame.reason })
+      )
+    case "TransferControl":
+      return frame.action === "cancel"
+        ? Option.some(SendMessage.Cancelled({ by: "peer", reason: frame.reason }))
+        : Option.none()
+    case "DialMe":
+      return Option.some(SendMessage.DialWanted({ attempt: frame.attempt }))
+    case "TransferDone":
+      return Option.some(SendMessage.Over({ outcome: outcomeOf(frame, state, tools, record) }))
+    case "Offer":
+      return Option.none()
+  }
+}
+
+/** What the receiver says of the end, with the entries that it names. */
+const outcomeOf = (frame: FrameOf<"TransferDone">, state: Sending, tools: Tools, record: TransferRecord): Outcome => {
+  const known = new Set(record.view.problems.map((problem) => problem.path))
+  for (const { path, reason } of frame.failed) if (!known.has(path)) tools.book.problem(record, path, reason)
+  // All that could be safe is: what is missing is named.
+  if (frame.outcome === "done" && state.accepted) record.bytes = record.view.totalBytes
+  return { state: frame.outcome, error: frame.error === "" ? null : frame.error }
+}

@@ -1,0 +1,193 @@
+/**
+ * What both actors of a transfer are made of: a mailbox, words to the peer in their order, one lane, and a loop that
+ * lets the pure machine decide and does what it says. The actor ends with its outcome; its scope takes down the lane
+ * and whatever the role opened.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FiberHandle from "effect/FiberHandle"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import type * as Cause from "effect/Cause"
+import type * as Scope from "effect/Scope"
+import { limits } from "../config.ts"
+import type { Frame } from "../schema/Frame.ts"
+import type { TransferState as Shown } from "../schema/Offer.ts"
+import type { Connection } from "../services/Connection.ts"
+import type { FileStore } from "../services/FileStore.ts"
+import { NotPossible } from "../services/Transfer.ts"
+import type { BlockPool } from "./BlockPool.ts"
+import type { DataLane, LaneError } from "./DataLane.ts"
+import type { Letter, TransferBook, TransferRecord } from "./TransferBook.ts"
+import type { Outcome } from "./TransferState.ts"
+
+/** What actors work with. */
+export interface Tools {
+  readonly connection: Connection["Service"]
+  readonly store: FileStore["Service"]
+  readonly pool: BlockPool
+  readonly book: TransferBook
+}
+
+/** Letters from outside, and the messages that the actor's own workers send it. */
+export type Mailbox<Message> = Queue.Queue<Letter | { readonly _tag: "Own"; readonly message: Message }>
+
+/** Words to the peer that wait because its control link is full. More are dropped: it is told again when it asks. */
+const outgoingMax = 32
+
+/** How long the last word may take before the actor ends without it. */
+const flush = Duration.seconds(1)
+
+export interface Actor<Message> {
+  readonly record: TransferRecord
+  /** From a worker to the actor. */
+  readonly tell: (message: Message) => Effect.Effect<void>
+  /** To the peer, in order; lost if it is away, since it asks again when it is back. */
+  readonly say: (frame: Frame) => Effect.Effect<void>
+  /** Runs what works on the lane, in place of what did before, with its progress shown. */
+  readonly runLane: (attempt: number, work: Effect.Effect<void, LaneError>) => Effect.Effect<void>
+  readonly dropLane: Effect.Effect<void>
+}
+
+export const makeActor = Effect.fn("TransferActor.make")(function* <Message>(
+  tools: Tools,
+  record: TransferRecord,
+  mailbox: Mailbox<Message>,
+  laneEnded: (end: { readonly attempt: number; readonly reason: string; readonly hopeless: boolean }) => Message
+) {
+  const outgoing = yield* Queue.bounded<Frame, Cause.Done>(outgoingMax)
+  const speaking = yield* Effect.forkScoped(speak(tools, record, outgoing))
+  const lane = yield* FiberHandle.make<void>()
+  const tell = (message: Message) => Effect.asVoid(Queue.offer(mailbox, { _tag: "Own", message }))
+
+  const say = (frame: Frame) =>
+    Effect.suspend(() =>
+      Queue.offerUnsafe(outgoing, frame)
+        ? Effect.void
+        : Effect.logWarning("The peer does not read: a word to it was dropped").pipe(
+            Effect.annotateLogs({ frame: frame._tag })
+          )
+    )
+
+  const runLane = (attempt: number, work: Effect.Effect<void, LaneError>) =>
+    Effect.raceFirst(work, tools.book.ticking(record)).pipe(
+      Effect.catch((error) =>
+        Effect.logDebug("A data link ended").pipe(
+          Effect.annotateLogs({ attempt, reason: error.message }),
+          Effect.andThen(tell(laneEnded({ attempt, reason: error.message, hopeless: error.problem === "protocol" })))
+        )
+      ),
+      (run) => FiberHandle.run(lane, run),
+      Effect.asVoid
+    )
+
+  // The last word must leave before the actor does, but a peer that does not read cannot keep it.
+  yield* Effect.addFinalizer(() =>
+    Queue.end(outgoing).pipe(Effect.andThen(Fiber.await(speaking)), Effect.timeoutOption(flush), Effect.asVoid)
+  )
+
+  return { record, tell, say, runLane, dropLane: FiberHandle.clear(lane) } satisfies Actor<Message>
+})
+
+const speak = (tools: Tools, record: TransferRecord, outgoing: Queue.Dequeue<Frame, Cause.Done>) =>
+  Effect.gen(function* () {
+    while (true) {
+      const frame = yield* Queue.take(outgoing)
+      // Away: both sides say what they have when the session is back.
+      yield* Effect.ignore(tools.connection.send(record.peer, frame))
+    }
+  }).pipe(Effect.catchTag("Done", () => Effect.void))
+
+/** A lane handed in by the other side, to be run, refused, or forgotten; in any case its opener is let go. */
+export interface Inbound {
+  readonly lane: DataLane
+  readonly done: Deferred.Deferred<void>
+}
+
+/** Answers an inbound lane, and works on it until it ends. */
+export const answered = (inbound: Inbound, work: Effect.Effect<void, LaneError>): Effect.Effect<void, LaneError> =>
+  inbound.lane
+    .send({ _tag: "AttachReply", accepted: true, reason: "" })
+    .pipe(Effect.andThen(work), Effect.ensuring(Deferred.succeed(inbound.done, undefined)))
+
+export const refused = (inbound: Inbound, reason: string): Effect.Effect<void> =>
+  Effect.ignore(inbound.lane.send({ _tag: "AttachReply", accepted: false, reason })).pipe(
+    Effect.andThen(Deferred.succeed(inbound.done, undefined))
+  )
+
+export interface Machine<State extends { readonly outcome: Outcome | null }, Message, Action> {
+  readonly initial: State
+  readonly step: (state: State, message: Message) => readonly [State, ReadonlyArray<Action>]
+  readonly shown: (state: State) => Shown
+  /** What a letter means to this role; none where it means nothing. */
+  readonly read: (letter: Letter, state: State) => Option.Option<Message>
+  /** Does what was decided. It must be quick: long work goes to workers. `inbound`: the lane that was just handed in. */
+  readonly act: (action: Action, inbound: Inbound | undefined) => Effect.Effect<void, never, Scope.Scope>
+}
+
+/** How an actor ended, and the person who is to hear of it, if one ended it. */
+export interface Ending {
+  readonly outcome: Outcome
+  readonly asker: Extract<Letter, { readonly _tag: "Person" }> | undefined
+}
+
+export const makeMailbox = <Message>(): Effect.Effect<Mailbox<Message>> =>
+  Queue.bounded<Letter | { readonly _tag: "Own"; readonly message: Message }>(limits.mailboxMax)
+
+/**
+ * Runs until the outcome, which is not shown yet: that is for when the actor's scope is closed, so that whoever hears
+ * of it finds everything cleaned up.
+ */
+export const live = <State extends { readonly outcome: Outcome | null }, Message, Action>(
+  tools: Tools,
+  record: TransferRecord,
+  mailbox: Mailbox<Message>,
+  machine: Machine<State, Message, Action>
+) =>
+  Effect.gen(function* () {
+    let state = machine.initial
+    while (true) {
+      const letter = yield* Queue.take(mailbox)
+      const message = letter._tag === "Own" ? Option.some(letter.message) : machine.read(letter, state)
+      let actions: ReadonlyArray<Action> = []
+      if (Option.isSome(message)) [state, actions] = machine.step(state, message.value)
+      const inbound = letter._tag === "Lane" ? letter : undefined
+      const { outcome } = state
+      if (outcome === null) yield* tools.book.change(record, { state: machine.shown(state) })
+      for (const action of actions) yield* machine.act(action, inbound)
+      const asker = letter._tag === "Person" ? letter : undefined
+      if (outcome !== null) return { outcome, asker } satisfies Ending
+      if (asker !== undefined) yield* reply(asker, record, Option.isSome(message))
+    }
+  }).pipe(Effect.ensuring(leave(record, mailbox)))
+
+/** Shows how it ended. */
+export const end = (tools: Tools, record: TransferRecord, { asker, outcome }: Ending): Effect.Effect<void> =>
+  tools.book
+    .change(record, outcome)
+    .pipe(Effect.andThen(asker === undefined ? Effect.void : reply(asker, record, true)))
+
+const reply = (letter: Extract<Letter, { readonly _tag: "Person" }>, record: TransferRecord, possible: boolean) =>
+  Effect.asVoid(
+    possible
+      ? Deferred.succeed(letter.reply, record.view)
+      : Deferred.fail(letter.reply, notPossible(record, letter.action))
+  )
+
+export const notPossible = (record: TransferRecord, action: string): NotPossible =>
+  new NotPossible({ transfer: record.id, action, state: record.view.state })
+
+/** Nobody may wait for an actor that is gone. */
+const leave = <Message>(record: TransferRecord, mailbox: Mailbox<Message>) =>
+  Effect.gen(function* () {
+    // Those who wait for room in a full mailbox come in as it is emptied.
+    while (Queue.sizeUnsafe(mailbox) > 0) {
+      for (const letter of yield* Queue.clear(mailbox)) {
+        if (letter._tag === "Lane") yield* refused(letter, "this transfer is over")
+        else if (letter._tag === "Person") yield* reply(letter, record, false)
+      }
+    }
+    yield* Queue.shutdown(mailbox)
+  })

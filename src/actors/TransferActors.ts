@@ -1,0 +1,330 @@
+/**
+ * The live layer of Transfer: starts an actor for each transfer, brings it what comes over control links and inbound
+ * data links, and what a person decides. It owns the FiberMap of actors (by transfer), the one of walks (by group),
+ * the memory for blocks, and the fiber that reads Connection's inbox; all end with the layer.
+ */
+import * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberMap from "effect/FiberMap"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import { limits, NodeConfig } from "../config.ts"
+import { Frame, type FrameOf } from "../schema/Frame.ts"
+import { GroupId, idBytes, TransferId } from "../schema/Id.ts"
+import { type ConflictPolicy, isOver, type Transfer as View } from "../schema/Offer.ts"
+import { base32, type PeerId } from "../schema/PeerId.ts"
+import { Connection, type Inbound, type SessionChange } from "../services/Connection.ts"
+import { Events } from "../services/Events.ts"
+import { FileStore } from "../services/FileStore.ts"
+import { PeerRegistry } from "../services/PeerRegistry.ts"
+import { type NotPossible, SendRefused, Transfer, UnknownTransfer } from "../services/Transfer.ts"
+import { type Link, Transport } from "../services/Transport.ts"
+import { BlockPool } from "./BlockPool.ts"
+import { DataLane } from "./DataLane.ts"
+import { receiveActor } from "./ReceiveActor.ts"
+import { sendActor, type Walked } from "./SendActor.ts"
+import { choose, walk } from "./SendWalk.ts"
+import { end, type Ending, makeMailbox, notPossible, type Tools } from "./TransferActor.ts"
+import { type Letter, TransferBook, type TransferRecord } from "./TransferBook.ts"
+import type { ReceiveMessage, SendMessage } from "./TransferState.ts"
+import { ReceiveMessage as Receive } from "./TransferState.ts"
+
+/** Memory that the list of one offer may take: of a peer that is not verified, and that nobody has said yes to, less. */
+const manifestMax = 256 * 1024 * 1024
+const manifestUnverifiedMax = 16 * 1024 * 1024
+
+/** An actor answers at once; only one that a disk holds up does not. */
+const patience = Duration.seconds(10)
+
+const inboxTags = ["Offer", "OfferReply", "TransferControl", "TransferDone", "DialMe", "Transfers"] as const
+type InboxTag = (typeof inboxTags)[number]
+
+const make = Effect.gen(function* () {
+  const transfers = new Transfers({
+    connection: yield* Connection,
+    store: yield* FileStore,
+    pool: new BlockPool(),
+    book: new TransferBook(yield* Events),
+    registry: yield* PeerRegistry,
+    config: yield* NodeConfig,
+    random: yield* SecureRandom.SecureRandom,
+    actors: yield* FiberMap.make<TransferId, void>(),
+    walks: yield* FiberMap.make<GroupId, void>()
+  })
+  const { connection } = transfers.tools
+  const inbox = yield* connection.inbox(...inboxTags)
+  for (const peer of yield* connection.connected) transfers.up.add(peer)
+  yield* Effect.forkScoped(
+    Effect.gen(function* () {
+      while (true) yield* transfers.hear(yield* Queue.take(inbox))
+    })
+  )
+  const transport = yield* Transport
+  yield* transport.accept("kith-data/1", (link) => transfers.inbound(link))
+  return Transfer.of({
+    send: (paths, to) => transfers.send(paths, to),
+    list: Effect.sync(() => transfers.tools.book.all.map((record) => record.view).toReversed()),
+    find: (query) => Effect.map(transfers.find(query), (record) => record.view),
+    accept: (id, options) => transfers.person(id, "accept", options.conflict),
+    decline: (id) => transfers.person(id, "decline"),
+    cancel: (id) => transfers.person(id, "cancel")
+  })
+})
+
+export const layer: Layer.Layer<
+  Transfer,
+  never,
+  Connection | Transport | PeerRegistry | Events | FileStore | NodeConfig | SecureRandom.SecureRandom
+> = Layer.effect(Transfer, make)
+
+interface Parts extends Tools {
+  readonly registry: PeerRegistry["Service"]
+  readonly config: NodeConfig["Service"]
+  readonly random: SecureRandom.SecureRandom["Service"]
+  readonly actors: FiberMap.FiberMap<TransferId, void>
+  readonly walks: FiberMap.FiberMap<GroupId, void>
+}
+
+class Transfers {
+  readonly tools: Parts
+  /** Peers with a session now. */
+  readonly up = new Set<PeerId>()
+
+  constructor(tools: Parts) {
+    this.tools = tools
+  }
+
+  // ------------------------------------------------------------------------------------------- from other nodes
+
+  readonly hear = (heard: Inbound<InboxTag> | SessionChange): Effect.Effect<void> => {
+    if ("_tag" in heard) return heard._tag === "Up" ? this.sessionUp(heard.peer) : this.sessionDown(heard.peer)
+    const { frame, peer } = heard
+    if (frame._tag === "Offer") return this.offered(peer, frame)
+    if (frame._tag === "Transfers") return this.told(peer, frame)
+    const record = this.tools.book.get(frame.transfer)
+    const wanted = frame._tag === "TransferControl" ? undefined : "send"
+    if (record === undefined || record.peer !== peer || (wanted !== undefined && record.direction !== wanted)) {
+      return Effect.logDebug("A word about a transfer that is not there").pipe(
+        Effect.annotateLogs({ peer, transfer: frame.transfer, frame: frame._tag })
+      )
+    }
+    return deliver(record, { _tag: "Frame", frame })
+  }
+
+  private sessionUp(peer: PeerId): Effect.Effect<void> {
+    this.up.add(peer)
+    const records = this.tools.book.unfinished(peer)
+    const unfinished = records.slice(0, 64).map((record) => ({
+      transfer: record.id,
+      role: record.direction === "send" ? ("send" as const) : ("receive" as const)
+    }))
+    // First of all, so that what the peer does not find here is known to be gone before anything is offered again.
+    // A session that is down again says so by itself.
+    return Effect.ignore(this.tools.connection.send(peer, Frame.cases.Transfers.make({ unfinished }))).pipe(
+      Effect.andThen(
+        Effect.forEach(records, (record) => deliver(record, { _tag: "Session", up: true }), { discard: true })
+      )
+    )
+  }
+
+  private sessionDown(peer: PeerId): Effect.Effect<void> {
+    this.up.delete(peer)
+    return Effect.forEach(
+      this.tools.book.unfinished(peer),
+      (record) => deliver(record, { _tag: "Session", up: false }),
+      { discard: true }
+    )
+  }
+
+  /** The peer lists what it has: what it was sending and does not list is gone. */
+  private told(peer: PeerId, frame: FrameOf<"Transfers">): Effect.Effect<void> {
+    const sending = new Set(frame.unfinished.filter(({ role }) => role === "send").map(({ transfer }) => transfer))
+    const gone = this.tools.book
+      .unfinished(peer)
+      .filter((record) => record.direction === "receive" && !sending.has(record.id))
+    return Effect.forEach(gone, (record) => deliver(record, { _tag: "Forgotten" }), { discard: true })
+  }
+
+  private offered(peer: PeerId, offer: FrameOf<"Offer">): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      const { book, config, connection, registry } = this.tools
+      const known = book.get(offer.transfer)
+      const decline = (reason: string) =>
+        Effect.ignore(
+          connection.send(peer, Frame.cases.OfferReply.make({ transfer: offer.transfer, decision: "declined", reason }))
+        )
+      if (known !== undefined) {
+        if (known.peer !== peer || known.direction !== "receive") return yield* decline("that id is taken")
+        if (!isOver(known.view.state)) return yield* deliver(known, { _tag: "Frame", frame: offer })
+        // It ended while the sender was away; if it can't hear this either, it asks again.
+        return known.lastWord === null ? undefined : yield* Effect.ignore(connection.send(peer, known.lastWord))
+      }
+      const record = Option.getOrUndefined(yield* registry.get(peer))
+      const policy = record?.accept ?? config.accept
+      if (policy === "nobody" || record?.trust === "blocked") return yield* decline("this peer takes no files")
+      if (book.unfinished(peer).length >= limits.transfersMax) {
+        return yield* decline(`${limits.transfersMax} transfers with this peer are under way: try again later`)
+      }
+      const verified = record?.trust === "verified"
+      const unasked = policy === "everyone" || (policy === "verified" && verified)
+      yield* this.receive(peer, offer, unasked, unasked || verified ? manifestMax : manifestUnverifiedMax)
+    }).pipe(Effect.annotateLogs({ peer, transfer: offer.transfer }))
+  }
+
+  private receive(peer: PeerId, offer: FrameOf<"Offer">, unasked: boolean, manifestMax: number) {
+    return Effect.gen({ self: this }, function* () {
+      const { actors, book, config, random } = this.tools
+      const mailbox = yield* makeMailbox<ReceiveMessage>()
+      const { bytes, directories, files, group, name } = offer
+      const shown = { id: offer.transfer, direction: "receive", state: "offered", group, peer, name } as const
+      const view = yield* fresh({ ...shown, files, directories, totalBytes: bytes })
+      const record = yield* book.add(view, mailbox)
+      yield* Effect.logInfo("An offer came").pipe(Effect.annotateLogs({ files, bytes }))
+      const seed = new DataView((yield* random.randomBytes(4)).buffer).getUint32(0)
+      const staging = base32(yield* random.randomBytes(idBytes))
+      const options = { peerUp: this.up.has(peer), unasked, conflict: config.conflict, manifestMax, seed, staging }
+      yield* Queue.offer(mailbox, { _tag: "Own", message: Receive.Begin() })
+      yield* FiberMap.run(actors, record.id, this.watched(record, receiveActor(this.tools, record, mailbox, options)))
+    })
+  }
+
+  /** An inbound data link: the transfer it names runs it, if its peer is the one that the link proved. */
+  readonly inbound = (link: Link): Effect.Effect<void> =>
+    Effect.gen({ self: this }, function* () {
+      const lane = new DataLane(link)
+      const { attempt, lane: number, transfer } = yield* lane.attached
+      const refuse = (reason: string) => lane.send({ _tag: "AttachReply", accepted: false, reason })
+      const record = this.tools.book.get(transfer)
+      if (record === undefined || record.peer !== link.peer)
+        return yield* refuse("no transfer with this peer has that id")
+      if (number !== 0) return yield* refuse("this node uses one lane")
+      const done = yield* Deferred.make<void>()
+      if (!(yield* Queue.offer(record.mailbox, { _tag: "Lane", lane, attempt, done }))) {
+        return yield* refuse("this transfer is over")
+      }
+      yield* Deferred.await(done)
+    }).pipe(
+      Effect.catch((error) =>
+        Effect.logDebug("A data link was not opened").pipe(Effect.annotateLogs({ reason: error.message }))
+      ),
+      Effect.andThen(link.close),
+      Effect.annotateLogs({ peer: link.peer })
+    )
+
+  // ------------------------------------------------------------------------------------------------ from persons
+
+  send(paths: ReadonlyArray<string>, to: ReadonlyArray<PeerId>): Effect.Effect<ReadonlyArray<View>, SendRefused> {
+    return Effect.gen({ self: this }, function* () {
+      const { book, random, store } = this.tools
+      const peers = [...new Set(to)]
+      if (peers.length === 0) return yield* new SendRefused({ path: null, problem: "there is nobody to send it to" })
+      const picked = yield* choose(store, paths)
+      const busy = peers.find((peer) => book.unfinished(peer).length >= limits.transfersMax)
+      if (busy !== undefined) {
+        const problem = `${limits.transfersMax} transfers with ${busy.slice(0, 8)} are under way: wait for one to end`
+        return yield* new SendRefused({ path: null, problem })
+      }
+      const group = GroupId.make(base32(yield* random.randomBytes(idBytes)))
+      const names = [...picked.keys()]
+      const name = names.length === 1 ? (names[0] ?? "") : `${names.length} items`
+      const walked = yield* Deferred.make<Walked, string>()
+      const views: Array<View> = []
+      for (const peer of peers) views.push(yield* this.sendOne(peer, group, name, walked))
+      const seed = new DataView((yield* random.randomBytes(4)).buffer).getUint32(0)
+      yield* FiberMap.run(this.tools.walks, group, Deferred.into(walk(store, picked, seed), walked))
+      return views
+    })
+  }
+
+  private sendOne(peer: PeerId, group: GroupId, name: string, walked: Deferred.Deferred<Walked, string>) {
+    return Effect.gen({ self: this }, function* () {
+      const { actors, book, random } = this.tools
+      const id = TransferId.make(base32(yield* random.randomBytes(idBytes)))
+      const mailbox = yield* makeMailbox<SendMessage>()
+      const peerUp = this.up.has(peer)
+      const state = peerUp ? ("offered" as const) : ("waiting" as const)
+      const empty = { files: 0, directories: 0, totalBytes: 0 }
+      const view = yield* fresh({ id, direction: "send", state, group, peer, name, ...empty })
+      const record = yield* book.add(view, mailbox)
+      const run = sendActor(this.tools, record, mailbox, { peerUp, walk: walked })
+      yield* FiberMap.run(actors, id, this.watched(record, run))
+      return view
+    })
+  }
+
+  /** A walk goes on for as long as one transfer of its group does. */
+  private leaveGroup(group: GroupId): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      this.tools.book.all.some((record) => record.view.group === group && !isOver(record.view.state))
+        ? Effect.void
+        : FiberMap.remove(this.tools.walks, group)
+    )
+  }
+
+  /** Says how it ended, once; what an actor dies of ends its transfer and nothing else. */
+  private watched(record: TransferRecord, run: Effect.Effect<Ending>): Effect.Effect<void> {
+    return run.pipe(
+      Effect.catchDefect((defect) => {
+        const outcome = { state: "failed", error: "a fault in this program: see its log" } as const
+        const ending: Ending = { outcome, asker: undefined }
+        return Effect.as(Effect.logError("A transfer failed by a fault in this program", defect), ending)
+      }),
+      Effect.flatMap((ending) => end(this.tools, record, ending)),
+      Effect.andThen(this.leaveGroup(record.view.group)),
+      Effect.andThen(Effect.suspend(() => logEnd(record.view))),
+      Effect.annotateLogs({ peer: record.peer, transfer: record.id })
+    )
+  }
+
+  find(query: string): Effect.Effect<TransferRecord, UnknownTransfer> {
+    return Effect.suspend(() => {
+      const found = this.tools.book.all.filter((record) => query !== "" && record.id.startsWith(query.toLowerCase()))
+      const [only] = found
+      if (only !== undefined && found.length === 1) return Effect.succeed(only)
+      return Effect.fail(new UnknownTransfer({ query, candidates: found.slice(0, 10).map((record) => record.id) }))
+    })
+  }
+
+  person(
+    id: TransferId,
+    action: "accept" | "decline" | "cancel",
+    conflict?: ConflictPolicy
+  ): Effect.Effect<View, UnknownTransfer | NotPossible> {
+    return Effect.gen({ self: this }, function* () {
+      const record = yield* this.find(id)
+      const reply = yield* Deferred.make<View, NotPossible>()
+      const sent = yield* Queue.offer(record.mailbox, { _tag: "Person", action, conflict, reply })
+      if (!sent) return yield* notPossible(record, action)
+      return yield* Effect.timeoutOrElse(Deferred.await(reply), {
+        duration: patience,
+        orElse: () => Effect.fail(notPossible(record, action))
+      })
+    })
+  }
+}
+
+const deliver = (record: TransferRecord, letter: Letter): Effect.Effect<void> =>
+  Effect.asVoid(Queue.offer(record.mailbox, letter))
+
+const fresh = (
+  known: Pick<View, "id" | "direction" | "state" | "group" | "peer" | "name" | "files" | "directories" | "totalBytes">
+): Effect.Effect<View> =>
+  Effect.map(Clock.currentTimeMillis, (startedAt) => ({
+    ...known,
+    bytes: 0,
+    bytesPerSecond: 0,
+    error: null,
+    published: [],
+    problems: [],
+    problemCount: 0,
+    startedAt
+  }))
+
+const logEnd = ({ bytes, error, files, problemCount, state }: View): Effect.Effect<void> =>
+  Effect.logInfo(`A transfer is over: ${state}`).pipe(
+    Effect.annotateLogs({ files, bytes, problems: problemCount, ...(error === null ? {} : { error }) })
+  )

@@ -1,0 +1,148 @@
+/**
+ * Every transfer of this node as it is shown, and the way to its actor. It publishes what changes: at once when a
+ * state does, at most every `limits.progressEvery` when only bytes do.
+ *
+ * It owns one map: transfers that are not over, and of those that are the newest `limits.transfersShownMax`.
+ */
+import * as Clock from "effect/Clock"
+import type * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Queue from "effect/Queue"
+import { limits } from "../config.ts"
+import { Event } from "../schema/Event.ts"
+import type { Frame, FrameOf } from "../schema/Frame.ts"
+import type { TransferId } from "../schema/Id.ts"
+import { type ConflictPolicy, isOver, type Transfer as View } from "../schema/Offer.ts"
+import type { PeerId } from "../schema/PeerId.ts"
+import type { Events } from "../services/Events.ts"
+import type { NotPossible } from "../services/Transfer.ts"
+import type { DataLane } from "./DataLane.ts"
+
+/** What reaches an actor from outside. */
+export type Letter =
+  | {
+      readonly _tag: "Frame"
+      readonly frame: FrameOf<"Offer" | "OfferReply" | "TransferControl" | "TransferDone" | "DialMe">
+    }
+  | { readonly _tag: "Session"; readonly up: boolean }
+  /** The sender was restarted and knows nothing of it. */
+  | { readonly _tag: "Forgotten" }
+  /** A lane that the other side opened; `done` ends it. */
+  | {
+      readonly _tag: "Lane"
+      readonly lane: DataLane
+      readonly attempt: number
+      readonly done: Deferred.Deferred<void>
+    }
+  | {
+      readonly _tag: "Person"
+      readonly action: "accept" | "decline" | "cancel"
+      readonly conflict: ConflictPolicy | undefined
+      readonly reply: Deferred.Deferred<View, NotPossible>
+    }
+
+export interface TransferRecord {
+  readonly id: TransferId
+  readonly peer: PeerId
+  readonly direction: View["direction"]
+  view: View
+  /** Bytes so far, shown with the next tick. */
+  bytes: number
+  /** What a peer that asks again is told of a transfer that is over. */
+  lastWord: Frame | null
+  readonly mailbox: Queue.Enqueue<Letter>
+  /** The last tick: what speed is measured from. */
+  mark: { readonly nanos: bigint; readonly bytes: number }
+  speed: number
+}
+
+/** Speed follows a change within about this many seconds. */
+const smoothing = 2
+
+export class TransferBook {
+  private readonly records = new Map<TransferId, TransferRecord>()
+  private readonly events: Events["Service"]
+
+  constructor(events: Events["Service"]) {
+    this.events = events
+  }
+
+  get(id: TransferId): TransferRecord | undefined {
+    return this.records.get(id)
+  }
+
+  /** The newest last. */
+  get all(): Array<TransferRecord> {
+    return [...this.records.values()]
+  }
+
+  /** Those with this peer that are not over. */
+  unfinished(peer: PeerId): Array<TransferRecord> {
+    return this.all.filter((record) => record.peer === peer && !isOver(record.view.state))
+  }
+
+  add(view: View, mailbox: Queue.Enqueue<Letter>): Effect.Effect<TransferRecord> {
+    return Effect.gen({ self: this }, function* () {
+      const { direction, id, peer } = view
+      const mark = { nanos: yield* Clock.monotonicTimeNanos, bytes: 0 }
+      const record: TransferRecord = { id, peer, direction, view, bytes: 0, lastWord: null, mailbox, mark, speed: 0 }
+      this.records.set(id, record)
+      this.prune()
+      yield* this.publish(record)
+      return record
+    })
+  }
+
+  /** Changes what is shown and says so, if anything does. */
+  change(record: TransferRecord, change: Partial<View>): Effect.Effect<void> {
+    const before = record.view
+    const speed = (change.state ?? before.state) === "running" ? Math.round(record.speed) : 0
+    const bytes = Math.min(record.bytes, change.totalBytes ?? before.totalBytes)
+    const view = { ...before, ...change, bytes, bytesPerSecond: speed }
+    const same = (Object.keys(view) as Array<keyof View>).every((key) => Object.is(view[key], before[key]))
+    if (same) return Effect.void
+    record.view = view
+    return this.publish(record)
+  }
+
+  /** Notes an entry that was left out or failed. It is published with the next change. */
+  problem(record: TransferRecord, path: string, reason: string): void {
+    const { problemCount, problems } = record.view
+    const kept = problems.length < limits.problemsShownMax ? [...problems, { path, reason }] : problems
+    record.view = { ...record.view, problems: kept, problemCount: problemCount + 1 }
+  }
+
+  /** Shows progress and speed for as long as it runs. */
+  ticking(record: TransferRecord): Effect.Effect<never> {
+    return Effect.gen({ self: this }, function* () {
+      record.mark = { nanos: yield* Clock.monotonicTimeNanos, bytes: record.bytes }
+      while (true) {
+        yield* Effect.sleep(limits.progressEvery)
+        const nanos = yield* Clock.monotonicTimeNanos
+        const seconds = Number(nanos - record.mark.nanos) / 1e9
+        if (seconds <= 0) continue
+        const now = Math.max(0, record.bytes - record.mark.bytes) / seconds
+        record.speed += (now - record.speed) * (1 - Math.exp(-seconds / smoothing))
+        record.mark = { nanos, bytes: record.bytes }
+        yield* this.change(record, {})
+      }
+    })
+  }
+
+  private publish(record: TransferRecord): Effect.Effect<void> {
+    return this.events.publish(Event.cases.TransferChanged.make({ transfer: record.view }))
+  }
+
+  /** Those over longest, by when they began, make room. */
+  private prune(): void {
+    const over = this.all.filter((record) => isOver(record.view.state))
+    for (const record of over.slice(0, Math.max(0, over.length - limits.transfersShownMax))) {
+      this.records.delete(record.id)
+    }
+  }
+}
+
+/** The waits between tries of a data link: quick at first, since most losses are blips. */
+export const retryAfter = (failures: number): Duration.Duration =>
+  failures === 0 ? Duration.zero : Duration.min(Duration.seconds(5), Duration.millis(100 * 2 ** failures))
