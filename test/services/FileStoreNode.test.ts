@@ -15,7 +15,7 @@ import { copyName } from "../../src/services/FileStorePublish.ts"
 import * as FileStoreNode from "../../src/services/FileStoreNode.ts"
 import { fileStoreContract, relative, scanned, whole, type World } from "./FileStoreContract.ts"
 
-const world = Effect.gen(function* () {
+const world: Effect.Effect<World, never, Scope.Scope> = Effect.gen(function* () {
   const root = yield* Effect.acquireRelease(
     Effect.sync(() => fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), "kith-store-"))),
     (root) => Effect.sync(() => fs.rmSync(root, { recursive: true, force: true }))
@@ -41,7 +41,7 @@ const world = Effect.gen(function* () {
       return stats && { mtime: Math.floor(stats.mtimeMs), executable: (stats.mode & 0o111) !== 0 }
     },
     list: (location) => (fs.existsSync(location) ? fs.readdirSync(location).toSorted() : [])
-  } satisfies World
+  }
 })
 
 /** Staying inside a directory that others may swap needs /proc/self/fd. */
