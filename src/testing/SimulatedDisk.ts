@@ -54,6 +54,11 @@ export class SimulatedDisk {
   /** Counts its crashes: whoever used it before one cannot any more. */
   generation = 0
 
+  /** Bytes of all files. */
+  get used(): number {
+    return this.#used
+  }
+
   get free(): number {
     return Math.max(0, this.capacity - this.#used)
   }

@@ -108,6 +108,8 @@ export interface SimulatedNetwork {
   readonly unplug: (host: string, segment: string) => void
   /** Something that is no node listens on that TCP port of the host. */
   readonly stranger: (host: string, port: number) => void
+  /** Simulated time, and what will happen in it. */
+  readonly timeline: Timeline.Timeline
   /** What happened on the wire so far, oldest first; only the newest `historyMax`. */
   readonly history: () => ReadonlyArray<Happening>
   /** The same, one line each, to read and to compare. */
@@ -263,6 +265,7 @@ export const make = Effect.fnUntraced(function* (
       verb("stranger", `${name} ${port}`)
       medium.listeners.set(portKey(known(name), port), { id: null, inbound: (_link, destroy) => destroy() })
     },
+    timeline,
     history: () => history.happenings,
     transcript: () => history.text,
     fingerprint: () => history.fingerprint,

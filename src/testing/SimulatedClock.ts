@@ -1,0 +1,53 @@
+/**
+ * The clock of one run of a simulated node. It runs with the network's time, but may show another time of day, and
+ * may be set while it runs: deadlines use the monotonic clock and never notice. Once halted, its machine is off: who
+ * sleeps wakes at once, so that what is left of the node comes to its end although no time passes.
+ */
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { micros, type Timeline } from "./Timeline.ts"
+
+/** The time of day at which every network begins, 1 January 2030: no history depends on when it is made. */
+export const beginning = 1_893_456_000_000
+
+export interface SimulatedClock extends Clock.Clock {
+  readonly halt: () => void
+}
+
+/** `skew`: milliseconds by which the time of day shown is later than the network's. */
+export const make = (timeline: Timeline, skew: () => number): SimulatedClock => {
+  const millis = () => beginning + Math.floor(timeline.now() / 1000) + skew()
+  const monotonic = () => BigInt(timeline.now()) * 1000n
+  const nanos = () => BigInt(beginning + skew()) * 1_000_000n + monotonic()
+  const sleepers = new Set<() => void>()
+  let isHalted = false
+
+  const sleep = (duration: Duration.Duration): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (Duration.toMillis(duration) <= 0) return Effect.void
+      if (isHalted) return Effect.yieldNow
+      return Effect.callback<void>((resume) => {
+        const wake = () => {
+          if (sleepers.delete(wake)) resume(Effect.void)
+        }
+        sleepers.add(wake)
+        timeline.schedule(micros(duration), wake)
+        return Effect.sync(() => sleepers.delete(wake))
+      })
+    })
+
+  return {
+    halt: () => {
+      isHalted = true
+      for (const wake of sleepers) wake()
+    },
+    currentTimeMillisUnsafe: millis,
+    currentTimeMillis: Effect.sync(millis),
+    currentTimeNanosUnsafe: nanos,
+    currentTimeNanos: Effect.sync(nanos),
+    monotonicTimeNanosUnsafe: monotonic,
+    monotonicTimeNanos: Effect.sync(monotonic),
+    sleep
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * A whole node on a simulated network: the real services and actors over simulated transport, datagrams, disk, clock
+ * and chance. It can be stopped, killed and started again; its identity and its disk stay.
+ *
+ * Each run of it has a scope of its own below the one it was made in, which ends the last run.
+ *
+ * @example
+ * ```ts
+ * it.effect("an echo bot answers", () =>
+ *   Effect.gen(function* () {
+ *     const network = yield* SimulatedNetwork.make({ seed: 1 })
+ *     const alice = yield* SimulatedPeer.start(network, "alice")
+ *     const bot = yield* SimulatedPeer.start(network, "bot")
+ *     yield* elapse(alice.run(untilConnected(bot.id)))
+ *     yield* elapse(alice.run(Chat.use((chat) => chat.say("hello", bot.id))))
+ *   })
+ * )
+ * ```
+ */
+import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { layerOn, type Machine, type NodeServices } from "../app.ts"
+import { NodeConfig, type NodeSettings } from "../config.ts"
+import type { PeerId } from "../schema/PeerId.ts"
+import type { ListenError } from "../services/Transport.ts"
+import * as SimulatedClock from "./SimulatedClock.ts"
+import { SimulatedDisk } from "./SimulatedDisk.ts"
+import * as SimulatedFileStore from "./SimulatedFileStore.ts"
+import type { SimulatedHost, SimulatedNetwork } from "./SimulatedNetwork.ts"
+
+/** What runs on a simulated peer, and may be used by what a test runs there. */
+export type PeerServices = NodeServices | Machine
+
+export interface PeerSettings extends Partial<Omit<NodeSettings, "name" | "dataDir" | "received">> {
+  /** Where its host is; "lan" unless told otherwise. */
+  readonly segments?: ReadonlyArray<string>
+}
+
+export interface SimulatedPeer {
+  readonly name: string
+  readonly id: PeerId
+  readonly host: SimulatedHost
+  /** Its files, over all its runs. What it receives is in `received`. */
+  readonly disk: SimulatedDisk
+  readonly received: string
+  /** Runs an effect with the services of the node as it runs now; a defect while it does not run. */
+  readonly run: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, Exclude<R, PeerServices>>
+  readonly isRunning: () => boolean
+  /** Starts it where it does not run; after a kill its machine is booted first. */
+  readonly start: Effect.Effect<void, ListenError>
+  /** Stops it in order, with all its goodbyes: simulated time has to pass meanwhile. */
+  readonly stop: Effect.Effect<void>
+  /** The machine stops at once, as when its plug is pulled: no goodbye, and what the disk had not synced is lost. */
+  readonly kill: Effect.Effect<void>
+  /** Sets its time of day; deadlines do not notice. */
+  readonly skewClock: (by: Duration.Input) => void
+  /** From now on each piece of work on its disk takes this many milliseconds. */
+  readonly slowDisk: (millis: number) => void
+  /** From now on its disk takes this many bytes more, and no others. */
+  readonly fillDisk: (left: number) => void
+}
+
+interface Run {
+  readonly scope: Scope.Closeable
+  readonly context: Context.Context<PeerServices>
+  readonly clock: SimulatedClock.SimulatedClock
+}
+
+/** A peer that does not run yet. Its last run ends with the scope. */
+export const make = Effect.fnUntraced(function* (
+  network: SimulatedNetwork,
+  name: string,
+  settings: PeerSettings = {}
+): Effect.fn.Return<SimulatedPeer, never, Scope.Scope> {
+  const { segments, ...rest } = settings
+  const parent = yield* Effect.scope
+  const host = network.host(name, segments)
+  const disk = new SimulatedDisk()
+  let skew = 0
+  const received = `/home/${name}/received_files`
+  const config = NodeConfig.layer({ ...rest, name, dataDir: `/home/${name}/.kith`, received })
+  const machine = Layer.merge(host.layer, SimulatedFileStore.layer(disk, received))
+  const whole = (clock: Clock.Clock) =>
+    layerOn(machine).pipe(
+      Layer.provideMerge(config),
+      Layer.provideMerge(Layer.succeed(Clock.Clock, clock)),
+      Layer.fresh
+    )
+  let current: Run | undefined
+  let isDead = false
+
+  /** The plug is pulled: nothing more goes out or comes in, and nobody waits for time. */
+  const pull = ({ clock }: Run) => {
+    network.kill(name)
+    clock.halt()
+  }
+
+  const start = Effect.gen(function* () {
+    if (current !== undefined) return
+    if (isDead) network.boot(name)
+    isDead = false
+    const clock = SimulatedClock.make(network.timeline, () => skew)
+    const scope = yield* Scope.fork(parent)
+    const context = yield* Layer.buildWithScope(whole(clock), scope).pipe(
+      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+    )
+    const run = { scope, context, clock }
+    current = run
+    // At the end of a test no time passes that a farewell could take: without `stop` it is a pulled plug.
+    yield* Scope.addFinalizer(
+      scope,
+      Effect.sync(() => {
+        if (current === run) pull(run)
+      })
+    )
+  })
+
+  const stop = Effect.suspend(() => {
+    const run = current
+    current = undefined
+    return run === undefined ? Effect.void : Scope.close(run.scope, Exit.void)
+  })
+
+  const kill = Effect.suspend(() => {
+    if (current === undefined) return Effect.void
+    isDead = true
+    pull(current)
+    disk.crash()
+    return stop
+  })
+
+  return {
+    name,
+    id: host.id,
+    host,
+    disk,
+    received,
+    run: (effect) =>
+      Effect.suspend(() =>
+        current === undefined
+          ? Effect.die(new Error(`${name} does not run: start it first`))
+          : Effect.provideContext(effect, current.context)
+      ),
+    isRunning: () => current !== undefined,
+    start,
+    stop,
+    kill,
+    skewClock: (by) => {
+      skew = Math.round(Duration.toMillis(Duration.fromInputUnsafe(by)))
+    },
+    slowDisk: (millis) => {
+      disk.latency = millis
+    },
+    fillDisk: (left) => {
+      disk.capacity = disk.used + left
+    }
+  }
+})
+
+/** A peer that runs. */
+export const start = Effect.fnUntraced(function* (network: SimulatedNetwork, name: string, settings?: PeerSettings) {
+  const peer = yield* make(network, name, settings)
+  yield* peer.start
+  return peer
+})
