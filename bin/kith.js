@@ -30,11 +30,12 @@ const bundled = () => {
 /** @param {string} node */
 const handOver = (node) => {
   const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: "inherit" })
-  /** A signal from the terminal reaches both; one sent to this process alone is passed on. */
+  // Ctrl-C on a terminal reaches both; what is sent to this process alone is passed on.
+  const onTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY
   const signals = /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
   for (const signal of signals) {
     process.on(signal, () => {
-      if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal)
+      if (signal !== "SIGINT" || !onTerminal) child.kill(signal)
     })
   }
   child.on("error", (error) => fail(`cannot run ${node}: ${error.message}`))

@@ -33,10 +33,18 @@ for (const stream of [process.stdout, process.stderr]) {
 const signals = { SIGINT: 2, SIGTERM: 15 } as const
 const interrupted = (signal: keyof typeof signals) => 128 + signals[signal]
 
+/** Milliseconds in which a signal may come twice though it was sent once: from the terminal, and passed on by npm. */
+const echo = 150
+
 const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
   let code: number | undefined
+  let since = 0
   const stop = (signal: keyof typeof signals) => {
-    if (code !== undefined) process.exit(interrupted(signal))
+    if (code !== undefined) {
+      if (performance.now() - since > echo) process.exit(interrupted(signal))
+      return
+    }
+    since = performance.now()
     code = verb === "up" ? 0 : interrupted(signal)
     fiber.interruptUnsafe(fiber.id)
     setTimeout(() => {
@@ -55,7 +63,10 @@ const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
 
 const program = Kith.run(args).pipe(
   Effect.as(0),
-  Effect.catchCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : report(cause, details))),
+  Effect.catchCauseIf(
+    (cause) => !Cause.hasInterruptsOnly(cause),
+    (cause) => report(cause, details)
+  ),
   Effect.provide(Layer.mergeAll(NodeServices.layer, Kith.config, presenter))
 )
 

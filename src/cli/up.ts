@@ -61,7 +61,7 @@ export const up = Command.make(
       if (pretty && process.stdout.isTTY) yield* Effect.forkScoped(Effect.provideContext(watch, services))
       return yield* Effect.never
     })
-    yield* run.pipe(Effect.scoped, Effect.provide(Logs.layer(settings.logFormat, settings.logLevel)))
+    return yield* run.pipe(Effect.scoped, Effect.provide(Logs.layer(settings.logFormat, settings.logLevel)))
   })
 ).pipe(
   Command.withDescription("Run a node until it is stopped; every flag can also be set in the environment"),
