@@ -1,0 +1,63 @@
+/**
+ * All wiring, nothing else: which layer stands behind which contract. A node is `layer(settings)`; it starts in
+ * dependency order and stops in reverse, so discovery falls silent before sessions end, and those before the listener.
+ */
+import * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Layer from "effect/Layer"
+import * as PeerActors from "./actors/PeerActors.ts"
+import * as Supervisor from "./actors/Supervisor.ts"
+import * as TransferActors from "./actors/TransferActors.ts"
+import { NodeConfig, type NodeSettings } from "./config.ts"
+import { Chat } from "./services/Chat.ts"
+import type { Connection } from "./services/Connection.ts"
+import * as DatagramsUdp from "./services/DatagramsUdp.ts"
+import type { Datagrams } from "./services/Datagrams.ts"
+import { Discovery } from "./services/Discovery.ts"
+import { Events } from "./services/Events.ts"
+import * as FileStoreNode from "./services/FileStoreNode.ts"
+import type { FileStore } from "./services/FileStore.ts"
+import { Identity, type IdentityError } from "./services/Identity.ts"
+import { PeerRegistry } from "./services/PeerRegistry.ts"
+import type { Transfer } from "./services/Transfer.ts"
+import type { ListenError, Transport } from "./services/Transport.ts"
+import * as TransportTls from "./services/TransportTls.ts"
+
+/** What a running node offers to its faces and to an app that embeds it. */
+export type NodeServices =
+  | NodeConfig
+  | Identity
+  | Transport
+  | Discovery
+  | PeerRegistry
+  | Connection
+  | Chat
+  | Transfer
+  | Events
+
+/** The parts of the machine a node stands on; a simulation brings its own. */
+export type Machine = Identity | Transport | Datagrams | FileStore | SecureRandom.SecureRandom
+
+/** Everything a node is, on whatever machine is given. */
+export const layerOn = <E, R>(
+  machine: Layer.Layer<Machine, E, R>
+): Layer.Layer<Exclude<NodeServices, NodeConfig> | Machine, E, R | NodeConfig> =>
+  Supervisor.layer.pipe(
+    Layer.provideMerge(Layer.mergeAll(Discovery.layer, Chat.layer, TransferActors.layer)),
+    Layer.provideMerge(PeerActors.layer),
+    Layer.provideMerge(PeerRegistry.layer),
+    Layer.provideMerge(Events.layer),
+    Layer.provideMerge(machine)
+  )
+
+/** This machine: real files, real TLS, real UDP. */
+export const machine: Layer.Layer<Machine, IdentityError | ListenError, NodeConfig> = Layer.mergeAll(
+  TransportTls.layer,
+  DatagramsUdp.layer,
+  FileStoreNode.layer
+).pipe(Layer.provideMerge(Identity.layer), Layer.provideMerge(SecureRandom.layerWebCrypto))
+
+/** A whole node with these settings. Its scope is its life. */
+export const layer = (
+  settings: Pick<NodeSettings, "name" | "dataDir"> & Partial<NodeSettings>
+): Layer.Layer<NodeServices, IdentityError | ListenError> =>
+  layerOn(machine).pipe(Layer.provideMerge(NodeConfig.layer(settings)))
