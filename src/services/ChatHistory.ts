@@ -26,20 +26,22 @@ export const make = (bounds: { readonly historyMax: number; readonly historyByte
   const kept = new Map<string, Kept>()
   let bytes = 0
 
-  const forgetOldest = (): void => {
-    for (const [key, oldest] of kept) {
-      kept.delete(key)
-      bytes -= oldest.bytes
-      return
-    }
+  const forget = (key: string): void => {
+    bytes -= kept.get(key)?.bytes ?? 0
+    kept.delete(key)
   }
 
   return {
     add: (message) => {
       const one = { message, bytes: byteLength(message.text) }
-      kept.set(keyOf(message.from, message.id), one)
+      const key = keyOf(message.from, message.id)
+      forget(key)
+      kept.set(key, one)
       bytes += one.bytes
-      while (kept.size > bounds.historyMax || bytes > bounds.historyBytes) forgetOldest()
+      for (const oldest of kept.keys()) {
+        if (kept.size <= bounds.historyMax && bytes <= bounds.historyBytes) break
+        forget(oldest)
+      }
       return one
     },
     get: (from, id) => kept.get(keyOf(from, id)),

@@ -311,7 +311,7 @@ describe("Splitter", () => {
     const one = Uint8Array.of(0x20)
     for (let i = 0; i < frameMaxBytes - 1; i++) {
       splitter.push(one)
-      assert.isUndefined(Result.getOrThrow(splitter.next()))
+      if (Result.getOrThrow(splitter.next()) !== undefined) assert.fail("a body before its end")
     }
     assert.isBelow(process.memoryUsage().arrayBuffers - before, 8 * frameMaxBytes)
     splitter.push(one)

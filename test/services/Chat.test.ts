@@ -19,6 +19,7 @@ import type { Message } from "../../src/schema/Message.ts"
 import type { PeerId } from "../../src/schema/PeerId.ts"
 import { chatMaxBytes } from "../../src/schema/Text.ts"
 import { Chat } from "../../src/services/Chat.ts"
+import * as History from "../../src/services/ChatHistory.ts"
 import { Events } from "../../src/services/Events.ts"
 import { Identity } from "../../src/services/Identity.ts"
 import { PeerRegistry } from "../../src/services/PeerRegistry.ts"
@@ -583,6 +584,18 @@ describe("Chat and what a peer should not do", () => {
   )
 })
 
+const oneMessage = (n: number, text: string): Message => ({
+  id: someMessage(n),
+  from: someId(n % 3),
+  to: null,
+  text,
+  sentAt: 0,
+  state: "delivered",
+  recipients: []
+})
+
+const keptTexts = (history: History.History) => history.newest(100).map((one) => one.text)
+
 describe("Chat.history and settled", () => {
   it.effect("the newest, oldest first, of one conversation or of all", () =>
     Effect.gen(function* () {
@@ -605,22 +618,19 @@ describe("Chat.history and settled", () => {
     })
   )
 
-  it.effect("keeps only so many", () =>
-    Effect.gen(function* () {
-      const { a, b } = yield* pair
-      yield* join(a, b)
-      for (let n = 0; n < limits.historyMax + 50; n++) {
-        const { id } = yield* a.chat.say(`${n}`, b.id)
-        if (n % 500 === 0) yield* a.chat.settled(id, "1 minute")
-      }
-      yield* a.chat.settled((yield* a.chat.history({ limit: 1 }))[0]?.id ?? someMessage(0), "1 minute")
-      for (const node of [a, b]) {
-        const texts = yield* node.texts
-        assert.lengthOf(texts, limits.historyMax)
-        assert.strictEqual(texts[0], "50")
-      }
-    })
-  )
+  it("keeps only so many, and so many bytes; the oldest make room", () => {
+    const few = History.make({ historyMax: 3, historyBytes: 1000 })
+    for (let n = 0; n < 10; n++) few.add(oneMessage(n, `${n}`))
+    assert.deepStrictEqual(keptTexts(few), ["7", "8", "9"])
+    assert.isUndefined(few.get(someId(0), someMessage(6)))
+    assert.isDefined(few.get(someId(0), someMessage(9)))
+    assert.isUndefined(few.get(someId(1), someMessage(9)), "a message is its sender's")
+    const small = History.make({ historyMax: 100, historyBytes: 10 })
+    for (const [n, text] of ["aaaa", "éé", "cc", "dddddd"].entries()) small.add(oneMessage(n, text))
+    assert.deepStrictEqual(keptTexts(small), ["cc", "dddddd"])
+    for (let i = 0; i < 10; i++) small.add(oneMessage(3, "dddddd"))
+    assert.deepStrictEqual(keptTexts(small), ["cc", "dddddd"], "the same one again costs nothing")
+  })
 
   it.effect("settled knows only this node's own messages", () =>
     Effect.gen(function* () {
