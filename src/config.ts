@@ -137,6 +137,29 @@ export const limits = {
   progressEvery: Duration.millis(100),
   /** From the first signal to the end of the process. */
   shutdown: Duration.seconds(2),
+  /** Comparisons of words that one peer may ask for; a stranger must not tire people into saying yes. */
+  verifyPromptsMax: 3,
+  verifyPromptsWithin: Duration.minutes(10),
+  /** Comparisons under way with all peers. */
+  verifyMax: 16,
+  /** From the beginning of a comparison to the last answer. */
+  verifyDeadline: Duration.minutes(2),
+  /** Waits after words that differed, doubling from the first. */
+  verifyAgainFirst: Duration.seconds(10),
+  verifyAgainMax: Duration.minutes(10),
+  /** How long a ticket is good unless told otherwise, and at most. */
+  ticketExpires: Duration.minutes(10),
+  ticketExpiresMax: Duration.days(7),
+  /** Tickets that are out at one time. */
+  ticketsMax: 64,
+  /** Wrong proofs for one ticket, and from one peer within `ticketTriesWithin`. */
+  ticketTriesMax: 3,
+  ticketTriesWithin: Duration.minutes(10),
+  /** From the session to the inviter's answer: it needs nobody's hand. */
+  ticketAnswer: Duration.seconds(10),
+  /** One alarm about one peer and one other key in this time, and at most so many about one peer. */
+  alarmEvery: Duration.hours(1),
+  alarmsPerPeerMax: 8,
   /** Entries named one by one where problems are listed. */
   problemsShownMax: 100
 } as const

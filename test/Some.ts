@@ -1,5 +1,5 @@
 /** Values that tests need and whose details do not matter: the same number always gives the same value. */
-import { Epoch, MessageId } from "../src/schema/Id.ts"
+import { Bytes32, Epoch, MessageId, VerificationId } from "../src/schema/Id.ts"
 import { base32, fromDigest, type PeerId } from "../src/schema/PeerId.ts"
 
 const bytes = (length: number, n: number): Uint8Array => {
@@ -15,3 +15,7 @@ export const someId = (n: number): PeerId => fromDigest(bytes(32, n))
 export const someMessage = (n: number): MessageId => MessageId.make(base32(bytes(16, n)))
 
 export const someEpoch = (n: number): Epoch => Epoch.make(base32(bytes(16, n)))
+
+export const someBytes32 = (n: number): Bytes32 => Bytes32.make(base32(bytes(32, n)))
+
+export const someVerification = (n: number): VerificationId => VerificationId.make(base32(bytes(16, n)))

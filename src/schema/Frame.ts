@@ -9,7 +9,7 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { Port } from "./Address.ts"
-import { Epoch, GroupId, Instance, MessageId, TransferId } from "./Id.ts"
+import { Bytes32, Epoch, GroupId, Instance, MessageId, TicketId, TransferId, VerificationId } from "./Id.ts"
 import { Mtime, Size } from "./Manifest.ts"
 import { PeerId } from "./PeerId.ts"
 import { pathMaxBytes } from "./RelativePath.ts"
@@ -81,7 +81,23 @@ export const Frame = Schema.TaggedUnion({
     error: Reason
   },
   /** The receiver could not reach the sender: dial me for this transfer. */
-  DialMe: { transfer: TransferId, lane: Counter, attempt: Counter }
+  DialMe: { transfer: TransferId, lane: Counter, attempt: Counter },
+  /** Let us compare words (Verify.ts): I am bound to this nonce, which you will see after yours. */
+  VerifyCommit: { verification: VerificationId, commitment: Bytes32 },
+  /** From the other side: its nonce. */
+  VerifyNonce: { verification: VerificationId, nonce: Bytes32 },
+  /** The nonce behind the commitment: now both sides can show the words. */
+  VerifyReveal: { verification: VerificationId, nonce: Bytes32 },
+  /** A person says that the words are the same. Final. */
+  VerifyConfirm: { verification: VerificationId },
+  /** It is over without success; the reason is a `CancelReason`, or what a newer peer says. */
+  VerifyCancel: { verification: VerificationId, reason: Word },
+  /** I hold a ticket of yours (Ticket.ts). */
+  TicketProof: { ticket: TicketId, proof: Bytes32 },
+  /** So do I: each of us knows the other now. */
+  TicketAccepted: { ticket: TicketId, proof: Bytes32 },
+  /** The reason is a `TicketRefusal`, or what a newer peer says. */
+  TicketRefused: { ticket: TicketId, reason: Word }
 })
 export type Frame = typeof Frame.Type
 export type FrameTag = Frame["_tag"]

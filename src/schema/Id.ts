@@ -30,3 +30,17 @@ export type Instance = typeof Instance.Type
 /** One life of a sender's chat counter: a sender that lost its counter starts another epoch. */
 export const Epoch = random.pipe(Schema.brand("Epoch"))
 export type Epoch = typeof Epoch.Type
+
+/** One comparison of words between two peers, named by the side that began it. */
+export const VerificationId = random.pipe(Schema.brand("VerificationId"))
+export type VerificationId = typeof VerificationId.Type
+
+/** Which ticket is meant: derived from its secret, and worth nothing without it. */
+export const TicketId = random.pipe(Schema.brand("TicketId"))
+export type TicketId = typeof TicketId.Type
+
+/** 32 bytes: nonces, digests and proofs. One text for each value, so that texts can be hashed and compared. */
+export const Bytes32 = Schema.String.check(
+  Schema.isPattern(/^[a-z2-7]{51}[aq]$/u, { expected: "32 bytes (52 base32 characters)" })
+).pipe(Schema.brand("Bytes32"))
+export type Bytes32 = typeof Bytes32.Type

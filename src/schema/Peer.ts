@@ -10,6 +10,10 @@ export type PeerConnectionState = typeof PeerConnectionState.Type
 export const Trust = Schema.Literals(["unverified", "verified", "blocked"])
 export type Trust = typeof Trust.Type
 
+/** How trust came about: compared words, a ticket, or a person's word on this node alone (block, unblock). */
+export const TrustHow = Schema.Literals(["words", "ticket", "person"])
+export type TrustHow = typeof TrustHow.Type
+
 /** What happens to an offer: ask a person, take verified peers' at once, take everyone's, take none. */
 export const AcceptPolicy = Schema.Literals(["ask", "verified", "everyone", "nobody"])
 export type AcceptPolicy = typeof AcceptPolicy.Type
@@ -19,6 +23,9 @@ export const Peer = Schema.Struct({
   name: Schema.String,
   state: PeerConnectionState,
   trust: Trust,
+  /** When its trust last changed, in milliseconds since 1970, and how; absent if it never did. */
+  trustAt: Schema.optionalKey(Schema.Int),
+  trustHow: Schema.optionalKey(TrustHow),
   /** `host:port`, the most recently useful first. */
   addresses: Schema.Array(Schema.String),
   /** The policy for this peer, or null where the node's own applies. */

@@ -31,6 +31,24 @@ export const base32 = (bytes: Uint8Array): string => {
   return bits > 0 ? text + alphabet.charAt((buffer << (5 - bits)) & 31) : text
 }
 
+/** The bytes of a text in lower-case base32; bits that do not fill a byte, and characters of no digit, are left out. */
+export const fromBase32 = (text: string): Uint8Array => {
+  const bytes: Array<number> = []
+  let buffer = 0
+  let bits = 0
+  for (const digit of text) {
+    const value = alphabet.indexOf(digit)
+    if (value < 0) continue
+    buffer = ((buffer << 5) | value) & 0xfff
+    bits += 5
+    if (bits >= 8) {
+      bits -= 8
+      bytes.push((buffer >>> bits) & 0xff)
+    }
+  }
+  return Uint8Array.from(bytes)
+}
+
 /** The id of a key, from the 32-byte SHA-256 of its SPKI. */
 export const fromDigest = (digest: Uint8Array): PeerId => PeerId.make(base32(digest))
 
