@@ -146,10 +146,10 @@ export class LinkEnd {
 
   #arrive(segment: Segment): void {
     if (this.#link.isHalfOpen) return this.#link.note("vanished", this)
-    if (this.#held.length === 0 && this.#link.medium.topology.reaches(this.place, this.#far.place)) {
-      return segment.arrive()
-    }
-    if (!segment.isReset) this.#held.push(segment)
+    const isWhole = this.#link.medium.topology.reaches(this.place, this.#far.place)
+    if (isWhole && this.#held.length === 0) return segment.arrive()
+    // What comes while others still wait to be sent again has to wait with them.
+    if (isWhole || !segment.isReset) this.#held.push(segment)
   }
 
   /** The path may be whole again: what waited is sent once more, unless its sender is gone with its machine. */
@@ -158,9 +158,7 @@ export class LinkEnd {
     if (this.#held.length === 0 || !topology.reaches(this.place, this.#far.place)) return
     const held = this.#held
     const latency = topology.conditions(this.place, this.#far.place).latency
-    const arrival = Math.max(this.#lastArrival, timeline.now() + retransmission + latency)
-    this.#lastArrival = arrival
-    timeline.schedule(arrival - timeline.now(), () => {
+    timeline.schedule(retransmission + latency, () => {
       // Interrupted again meanwhile: all of it goes on waiting.
       if (this.#held !== held || !topology.reaches(this.place, this.#far.place)) return
       this.#held = []

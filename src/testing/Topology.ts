@@ -188,7 +188,7 @@ export class Topology {
     if (from.host === to.host) return true
     if (this.#partitions.some((groups) => groups.get(from.host.name) !== groups.get(to.host.name))) return false
     if (from.card.segment === to.card.segment) return true
-    return this.#routed && !isLinkLocal(to.address) && !isLinkLocal(from.address)
+    return this.#routed
   }
 
   /** What a packet between these two places meets. */

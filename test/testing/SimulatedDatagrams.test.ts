@@ -87,6 +87,23 @@ describe("SimulatedDatagrams", () => {
     })
   )
 
+  it.effect("a broadcast is not for reply ports, and does not cross a partition", () =>
+    Effect.gen(function* () {
+      const network = yield* SimulatedNetwork.make({ seed: 1 })
+      const alice = yield* start(network.host("alice"))
+      const bob = yield* start(network.host("bob"))
+      const lan = yield* on(alice.datagrams)
+      const loud = yield* alice.datagrams.open(lan, bob.lan.port, () => Effect.void)
+      yield* loud.broadcast(bytes("to every port"))
+      yield* TestClock.adjust("1 second")
+      network.partition(["alice"])
+      yield* alice.lan.broadcast(bytes("into the wall"))
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual([bob.replies, bob.heard], [[], []])
+      assert.strictEqual(alice.heard.length, 2)
+    })
+  )
+
   it.effect("loses, doubles and reorders as often as it was told", () =>
     Effect.gen(function* () {
       const network = yield* SimulatedNetwork.make({ seed: 1, loss: 0.3, duplication: 0.1, reordering: 0.2 })

@@ -17,6 +17,7 @@ import { Datagrams } from "../../src/services/Datagrams.ts"
 import { Identity } from "../../src/services/Identity.ts"
 import { Transport } from "../../src/services/Transport.ts"
 import * as SimulatedNetwork from "../../src/testing/SimulatedNetwork.ts"
+import { SimulatedRandom } from "../../src/testing/SimulatedRandom.ts"
 import { elapse } from "../../src/testing/SimulatedTime.ts"
 import { bytes, inbound, pair, start, text } from "./SimulatedPair.ts"
 
@@ -39,6 +40,62 @@ describe("faults", () => {
       yield* back.write(bytes("one two three "))
       yield* elapse(there.readFully(after))
       assert.strictEqual(text(after), "one two three ")
+    })
+  )
+
+  it.effect("whatever is written and whenever the path breaks, bytes arrive once and in their order", () =>
+    Effect.gen(function* () {
+      for (let seed = 0; seed < 20; seed++) {
+        const { network, connect } = yield* pair({ seed, latency: "2 millis", jitter: "3 millis" })
+        const random = SimulatedRandom.make(seed)
+        const [there, back] = yield* elapse(connect)
+        const sent: Array<number> = []
+        const heard: Array<number> = []
+        yield* Effect.forkScoped(Effect.forever(Effect.map(back.read, (part) => void heard.push(...part))))
+        for (let step = 0; step < 200; step++) {
+          if (random.chance(0.1)) network.partition(["alice"])
+          if (random.chance(0.2)) network.heal()
+          const part = random.bytes(random.between(1, 20))
+          sent.push(...part)
+          yield* there.write(part)
+          yield* TestClock.adjust(random.between(0, 3))
+        }
+        network.heal()
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual(heard, sent)
+      }
+    })
+  )
+
+  it.effect("who leaves as soon as it has healed is missed after the bytes that waited", () =>
+    Effect.gen(function* () {
+      const { network, connect } = yield* pair()
+      const scope = yield* Scope.make()
+      const [there, back] = yield* elapse(Scope.provide(connect, scope))
+      network.partition(["alice"])
+      yield* there.write(bytes("the last words"))
+      yield* TestClock.adjust("1 second")
+      network.heal()
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(text(yield* elapse(back.read)), "the last words")
+      assert.isFalse((yield* Effect.flip(elapse(back.read))).clean)
+    })
+  )
+
+  it.effect("who leaves during a partition is missed when something is written to them after it", () =>
+    Effect.gen(function* () {
+      const { network, connect } = yield* pair()
+      const scope = yield* Scope.make()
+      const [, back] = yield* elapse(Scope.provide(connect, scope))
+      const reading = yield* Effect.forkChild(Effect.flip(back.read), { startImmediately: true })
+      network.partition(["alice"])
+      yield* Scope.close(scope, Exit.void)
+      yield* TestClock.adjust("1 second")
+      network.heal()
+      yield* TestClock.adjust("1 minute")
+      assert.isUndefined(reading.pollUnsafe())
+      yield* back.write(bytes("hello?"))
+      assert.isFalse((yield* elapse(Fiber.join(reading))).clean)
     })
   )
 
