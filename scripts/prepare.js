@@ -10,15 +10,10 @@ import { fileURLToPath } from "node:url"
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const bin = join(root, "node_modules", ".bin")
 
-const build = spawnSync(
-  process.execPath,
-  [join(root, "node_modules", "typescript", "bin", "tsc"), "--project", "tsconfig.build.json"],
-  {
-    cwd: root,
-    stdio: "inherit"
-  }
-)
-if (build.status !== 0) process.exit(build.status ?? 1)
+for (const script of [["node_modules/typescript/bin/tsc", "--project", "tsconfig.build.json"], ["scripts/bundle.ts"]]) {
+  const step = spawnSync(process.execPath, script, { cwd: root, stdio: "inherit" })
+  if (step.status !== 0) process.exit(step.status ?? 1)
+}
 
 if (existsSync(bin)) {
   chmodSync(join(root, "bin", "kith.js"), 0o755)
