@@ -6,13 +6,17 @@
  *
  * @example
  * ```ts
- * it.effect("an echo bot answers", () =>
+ * it.effect("three peers on one segment", () =>
  *   Effect.gen(function* () {
- *     const network = yield* SimulatedNetwork.make({ seed: 1 })
+ *     const network = yield* SimulatedNetwork.make({ seed: 42 })
  *     const alice = yield* SimulatedPeer.start(network, "alice")
- *     const bot = yield* SimulatedPeer.start(network, "bot")
- *     yield* elapse(alice.run(untilConnected(bot.id)))
- *     yield* elapse(alice.run(Chat.use((chat) => chat.say("hello", bot.id))))
+ *     const bob = yield* SimulatedPeer.start(network, "bob")
+ *     const carol = yield* SimulatedPeer.start(network, "carol")
+ *     yield* elapse(alice.meets(bob, carol))
+ *     yield* elapse(alice.run(Chat.use((chat) => chat.say("hello", null))))
+ *     yield* TestClock.adjust("1 second")
+ *     const heard = yield* bob.run(Chat.use((chat) => chat.history({ limit: 10 })))
+ *     assert.deepStrictEqual(heard.map((message) => message.text), ["hello"])
  *   })
  * )
  * ```
@@ -23,10 +27,12 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { layerOn, type Machine, type NodeServices } from "../app.ts"
 import { NodeConfig, type NodeSettings } from "../config.ts"
 import type { PeerId } from "../schema/PeerId.ts"
+import { Connection } from "../services/Connection.ts"
 import type { ListenError } from "../services/Transport.ts"
 import * as SimulatedClock from "./SimulatedClock.ts"
 import { SimulatedDisk } from "./SimulatedDisk.ts"
@@ -50,6 +56,8 @@ export interface SimulatedPeer {
   readonly received: string
   /** Runs an effect with the services of the node as it runs now; a defect while it does not run. */
   readonly run: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, Exclude<R, PeerServices>>
+  /** Waits until it has a session with each of these; they need not know it yet. */
+  readonly meets: (...others: ReadonlyArray<{ readonly id: PeerId }>) => Effect.Effect<void>
   readonly isRunning: () => boolean
   /** Starts it where it does not run; after a kill its machine is booted first. */
   readonly start: Effect.Effect<void, ListenError>
@@ -64,6 +72,9 @@ export interface SimulatedPeer {
   /** From now on its disk takes this many bytes more, and no others. */
   readonly fillDisk: (left: number) => void
 }
+
+/** How often `meets` looks. */
+const lookEvery = Duration.millis(10)
 
 interface Run {
   readonly scope: Scope.Closeable
@@ -134,17 +145,27 @@ export const make = Effect.fnUntraced(function* (
     return stop
   })
 
+  const run: SimulatedPeer["run"] = (effect) =>
+    Effect.suspend(() =>
+      current === undefined
+        ? Effect.die(new Error(`${name} does not run: start it first`))
+        : Effect.provideContext(effect, current.context)
+    )
+
   return {
     name,
     id: host.id,
     host,
     disk,
     received,
-    run: (effect) =>
-      Effect.suspend(() =>
-        current === undefined
-          ? Effect.die(new Error(`${name} does not run: start it first`))
-          : Effect.provideContext(effect, current.context)
+    run,
+    meets: (...others) =>
+      run(Connection.use((connection) => connection.connected)).pipe(
+        Effect.repeat({
+          until: (ids) => others.every((other) => ids.includes(other.id)),
+          schedule: Schedule.spaced(lookEvery)
+        }),
+        Effect.asVoid
       ),
     isRunning: () => current !== undefined,
     start,

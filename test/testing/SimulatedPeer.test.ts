@@ -14,18 +14,15 @@ type Peer = SimulatedPeer.SimulatedPeer
 
 const connected = (peer: Peer) => peer.run(Connection.use((connection) => connection.connected))
 
-/** Waits until the peer is connected to exactly these. */
-const meets = (peer: Peer, others: ReadonlyArray<Peer>, within = "20 seconds" as const) =>
-  elapse(
-    Effect.repeat(Effect.andThen(Effect.sleep(10), connected(peer)), {
-      until: (ids) =>
-        ids.toSorted().join() ===
-        others
-          .map((other) => other.id)
-          .toSorted()
-          .join()
-    }),
-    { within }
+const meets = (peer: Peer, others: ReadonlyArray<Peer>) =>
+  elapse(peer.meets(...others), { within: "20 seconds" }).pipe(
+    Effect.andThen(connected(peer)),
+    Effect.map((ids) =>
+      assert.sameMembers(
+        [...ids],
+        others.map((other) => other.id)
+      )
+    )
   )
 
 const say = (from: Peer, text: string, to: Peer | null) =>
@@ -87,7 +84,7 @@ describe("SimulatedPeer", () => {
       yield* TestClock.adjust("15100 millis")
       assert.deepStrictEqual(yield* connected(alice), [])
       yield* bob.start
-      yield* meets(alice, [bob], "20 seconds")
+      yield* meets(alice, [bob])
       assert.strictEqual((yield* elapse(say(alice, "welcome back", bob))).state, "delivered")
     })
   )
