@@ -86,7 +86,7 @@ export const limits = {
   /** Waits between dials of a wanted peer. */
   redialFirst: Duration.millis(200),
   redialMax: Duration.seconds(30),
-  /** Dials by the actors at one time; a flood of forged announcements must not take every socket. */
+  /** Dials by the actors at one time, of peers that were met and of those only heard of: a flood must not take every socket. */
   dialsMax: 64,
   /** One of several addresses of a peer: the next may be the one that answers. */
   dialEach: Duration.seconds(2),

@@ -55,7 +55,7 @@ export const make = (): Inboxes => {
 
   const deliver = Effect.fnUntraced(function* (peer: PeerId, frame: Frame) {
     let isTaken = false
-    for (const subscriber of [...subscribers]) {
+    for (const subscriber of subscribers) {
       if (yield* subscriber.offer(peer, frame)) isTaken = true
     }
     return isTaken
@@ -63,7 +63,7 @@ export const make = (): Inboxes => {
 
   const up = Effect.fnUntraced(function* (peer: PeerId) {
     connected.add(peer)
-    for (const subscriber of [...subscribers]) {
+    for (const subscriber of subscribers) {
       if (subscriber.up.has(peer)) continue
       subscriber.up.add(peer)
       yield* subscriber.change({ _tag: "Up", peer })
@@ -72,7 +72,7 @@ export const make = (): Inboxes => {
 
   const down = Effect.fnUntraced(function* (peer: PeerId, reason: string) {
     connected.delete(peer)
-    for (const subscriber of [...subscribers]) {
+    for (const subscriber of subscribers) {
       if (subscriber.up.delete(peer)) yield* subscriber.change({ _tag: "Down", peer, reason })
     }
   })

@@ -37,8 +37,8 @@ export interface Surroundings {
   readonly registry: PeerRegistry["Service"]
   readonly events: Events["Service"]
   readonly inboxes: Inboxes
-  /** One permit for each dial under way. */
-  readonly dialling: Semaphore.Semaphore
+  /** One permit for each dial under way; peers that were only heard of do not make the others wait. */
+  readonly turns: { readonly met: Semaphore.Semaphore; readonly heard: Semaphore.Semaphore }
 }
 
 export interface PeerActor {
@@ -135,19 +135,20 @@ export const make = Effect.fnUntraced(function* (id: PeerId, node: Surroundings)
   const dial = (action: Extract<PeerState.PeerAction, { readonly _tag: "Dial" }>) =>
     links.use(action.link, (handle) =>
       Effect.gen(function* () {
-        if (action.attempt === 0 && self > id) {
-          yield* Effect.sleep(Duration.times(courtesy, yield* Random.next))
-        }
-        yield* Effect.logDebug("Dialling.").pipe(
-          Effect.annotateLogs({ addresses: action.addresses.map(format).join(" "), attempt: action.attempt })
-        )
-        const each = action.addresses.length > 1 ? limits.dialEach : limits.dial
-        const reached = yield* node.dialling
-          .withPermit(dialAny(transport, action.addresses, { protocol: "kith/1", expect: id, each }))
-          .pipe(links.unlessDropped(handle))
+        const reached = yield* reach(action.attempt, action.addresses).pipe(links.unlessDropped(handle))
         if (reached !== undefined) yield* links.dialled(handle, reached.link, reached.address, Effect.void)
       })
     )
+
+  const reach = Effect.fn("PeerActor.dial")(function* (attempt: number, addresses: ReadonlyArray<Address>) {
+    if (attempt === 0 && self > id) yield* Effect.sleep(Duration.times(courtesy, yield* Random.next))
+    yield* Effect.logDebug("Dialling.").pipe(
+      Effect.annotateLogs({ addresses: addresses.map(format).join(" "), attempt })
+    )
+    const each = addresses.length > 1 ? limits.dialEach : limits.dial
+    const turns = state.met ? node.turns.met : node.turns.heard
+    return yield* turns.withPermit(dialAny(transport, addresses, { protocol: "kith/1", expect: id, each }))
+  })
 
   const act = Effect.fnUntraced(function* (action: PeerState.PeerAction, life: Life) {
     switch (action._tag) {

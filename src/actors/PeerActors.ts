@@ -54,7 +54,7 @@ export const make = Effect.gen(function* () {
     registry,
     events: yield* Events,
     inboxes,
-    dialling: yield* Semaphore.make(limits.dialsMax)
+    turns: { met: yield* Semaphore.make(limits.dialsMax), heard: yield* Semaphore.make(limits.dialsMax) }
   }
   const roster = makeRoster({
     make: (id) => PeerActor.make(id, surroundings),

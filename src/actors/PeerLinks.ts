@@ -103,7 +103,7 @@ export const make = (options: LinksOptions) => {
     yield* Effect.logInfo("A session ended.").pipe(Effect.annotateLogs({ reason: end.reason, detail: end.detail }))
     yield* session.part(end)
     // A defect is its finder's to log: the transport's, or the actor's.
-    if (Exit.isFailure(exit)) yield* Effect.failCause(exit.cause)
+    if (Exit.isFailure(exit)) return yield* Effect.failCause(exit.cause)
   }, Effect.uninterruptible)
 
   const serve = Effect.fnUntraced(function* (

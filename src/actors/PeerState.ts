@@ -326,9 +326,7 @@ const over = (state: PeerState, link: number, reason: string, now: number): Step
 
 /** `duplicate` is no failure: the peer has another link with us, or is about to find that it has none. */
 const missedDial = (state: PeerState, reason: string): PeerState =>
-  reason === "duplicate" || state.current !== null
-    ? state
-    : { ...state, missed: true, failures: state.failures + 1 }
+  reason === "duplicate" || state.current !== null ? state : { ...state, missed: true, failures: state.failures + 1 }
 
 /** Our Hello came to nothing: now the links that waited for that. */
 const settle = (state: PeerState, now: number): Step => {

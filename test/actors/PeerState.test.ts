@@ -41,52 +41,52 @@ const established = (link: number, side: "dialled" | "accepted", from = 1): Peer
 
 const over = (link: number, reason: string): PeerState.PeerMessage => ({ _tag: "Over", link, reason })
 
+/** Plays the pair to its end, always choosing what `choose` says. */
+const play = (pair: PeerPair, choose: (count: number) => number, faults = 0) => {
+  let troubles = faults
+  for (let steps = 0; steps < 2000; steps++) {
+    const events = pair.events().filter((event) => !event.isFault || troubles > 0)
+    if (events.every((event) => event.isFault)) return
+    const event = events[choose(events.length)]
+    if (event?.isFault === true) troubles--
+    event?.happen()
+  }
+  throw new Error("it does not come to an end")
+}
+
+const agrees = (pair: PeerPair) => {
+  const sessions = [pair.session(0), pair.session(1)]
+  if (sessions[0] === undefined || sessions[0] !== sessions[1]) {
+    throw new Error(`the sides have ${sessions.join(" and ")}:\n${pair.log.join("\n")}`)
+  }
+  return sessions[0]
+}
+
+/**
+ * Every order of the first events of this pair, and one of those after; how many there are, and the most sessions
+ * that were begun in one.
+ */
+const explore = (make: () => PeerPair, faults = 0, deep = 100) => {
+  let orders = 0
+  let sessions = 0
+  const paths: Array<ReadonlyArray<number>> = [[]]
+  for (let path = paths.pop(); path !== undefined; path = paths.pop()) {
+    const pair = make()
+    const counts: Array<number> = []
+    const taken = path
+    play(pair, (count) => (counts.push(count), taken[counts.length - 1] ?? 0), faults)
+    orders++
+    agrees(pair)
+    sessions = Math.max(sessions, pair.log.filter((line) => line.includes("Adopt")).length)
+    for (let depth = path.length; depth < Math.min(deep, counts.length); depth++) {
+      const start = [...path, ...Array.from({ length: depth - path.length }, () => 0)]
+      for (let choice = 1; choice < (counts[depth] ?? 0); choice++) paths.push([...start, choice])
+    }
+  }
+  return { orders, sessions }
+}
+
 describe("two machines", () => {
-  /** Plays the pair to its end, always choosing what `choose` says. */
-  const play = (pair: PeerPair, choose: (count: number) => number, faults = 0) => {
-    let troubles = faults
-    for (let steps = 0; steps < 2000; steps++) {
-      const events = pair.events().filter((event) => !event.isFault || troubles > 0)
-      if (events.every((event) => event.isFault)) return
-      const event = events[choose(events.length)]
-      if (event?.isFault === true) troubles--
-      event?.happen()
-    }
-    throw new Error("it does not come to an end")
-  }
-
-  const agrees = (pair: PeerPair) => {
-    const sessions = [pair.session(0), pair.session(1)]
-    if (sessions[0] === undefined || sessions[0] !== sessions[1]) {
-      throw new Error(`the sides have ${sessions.join(" and ")}:\n${pair.log.join("\n")}`)
-    }
-    return sessions[0]
-  }
-
-  /**
-   * Every order of the first events of this pair, and one of those after; how many there are, and the most sessions
-   * that were begun in one.
-   */
-  const explore = (make: () => PeerPair, faults = 0, deep = 100) => {
-    let orders = 0
-    let sessions = 0
-    const paths: Array<ReadonlyArray<number>> = [[]]
-    for (let path = paths.pop(); path !== undefined; path = paths.pop()) {
-      const pair = make()
-      const counts: Array<number> = []
-      const taken = path
-      play(pair, (count) => (counts.push(count), taken[counts.length - 1] ?? 0), faults)
-      orders++
-      agrees(pair)
-      sessions = Math.max(sessions, pair.log.filter((line) => line.includes("Adopt")).length)
-      for (let depth = path.length; depth < Math.min(deep, counts.length); depth++) {
-        const start = [...path, ...Array.from({ length: depth - path.length }, () => 0)]
-        for (let choice = 1; choice < (counts[depth] ?? 0); choice++) paths.push([...start, choice])
-      }
-    }
-    return { orders, sessions }
-  }
-
   it("keep one and the same link of two crossed dials, in every order of events", () => {
     // Two sessions: one at each side. Nobody hears of one that is then taken back.
     assert.deepStrictEqual(
