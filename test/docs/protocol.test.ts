@@ -1,6 +1,7 @@
 /** docs/PROTOCOL.md and docs/protocol/ say what the program does: every vector, table of numbers and schema in them. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { createHash, createPublicKey } from "node:crypto"
@@ -10,13 +11,17 @@ import { fileURLToPath } from "node:url"
 import * as Duration from "effect/Duration"
 import * as Protocol from "../../scripts/protocol-schemas.ts"
 import { defaultPort, limits } from "../../src/config.ts"
+import { format } from "../../src/schema/Address.ts"
 import * as Announcement from "../../src/schema/Announcement.ts"
 import * as Block from "../../src/schema/Block.ts"
 import * as Frame from "../../src/schema/Frame.ts"
+import { VerificationId } from "../../src/schema/Id.ts"
 import * as Manifest from "../../src/schema/Manifest.ts"
 import { blocksMax } from "../../src/schema/ManifestCheck.ts"
-import { fromDigest, grouped, short } from "../../src/schema/PeerId.ts"
+import { base32, fromDigest, grouped, PeerId, short } from "../../src/schema/PeerId.ts"
 import * as RelativePath from "../../src/schema/RelativePath.ts"
+import * as Ticket from "../../src/schema/Ticket.ts"
+import * as Verify from "../../src/schema/Verify.ts"
 import * as Text from "../../src/schema/Text.ts"
 import { idOfKey } from "../../src/services/Certificate.ts"
 
@@ -59,6 +64,9 @@ const table = (...headings: ReadonlyArray<string>): ReadonlyArray<ReadonlyArray<
 }
 
 const numbered = new Map(table("limit", "value").map(([name = "", value = ""]) => [name, Number(value)]))
+
+/** 32 bytes of one value. */
+const filled = (byte: number) => Verify.bytes32(new Uint8Array(32).fill(byte))
 
 describe("PROTOCOL.md's test vectors", () => {
   it("the id of a key", () => {
@@ -113,6 +121,34 @@ describe("PROTOCOL.md's test vectors", () => {
     const decoded = Option.getOrThrow(Announcement.decode(bytes("announcement")))
     assert.deepStrictEqual<unknown>(decoded, json("announcement"))
     assert.deepStrictEqual(Announcement.encode(decoded), bytes("announcement"))
+  })
+
+  const [peer = ""] = (blocks.get("text id") ?? "").split("\n")
+  const first = PeerId.make(peer)
+  const second = PeerId.make("a".repeat(52))
+
+  it("words to compare", () => {
+    const [verification = "", commitment, words] = block("text", "words").trim().split("\n")
+    const binding = filled(3)
+    const comparison = { verification: VerificationId.make(verification), initiator: first, responder: second, binding }
+    assert.strictEqual(Verify.commit(comparison, filled(1)), commitment)
+    assert.strictEqual(Verify.words(comparison, { initiator: filled(1), responder: filled(2) }).join(" "), words)
+  })
+
+  it("a ticket", () => {
+    const [text = "", id, ofJoiner, ofInviter] = block("text", "ticket").trim().split("\n")
+    const secret = base32(new Uint8Array(16).fill(4))
+    const ticket = Result.getOrThrow(Ticket.parse(text))
+    assert.strictEqual(Ticket.format(ticket), text)
+    assert.strictEqual(ticket.id, first)
+    assert.strictEqual(Redacted.value(ticket.secret), secret)
+    assert.strictEqual(ticket.expires, 1_767_225_600_000)
+    assert.deepStrictEqual(ticket.addresses.map(format), ["192.0.2.7:9090", "[2001:db8::1]:9091", "laptop.local:9092"])
+    const key = Ticket.keyOf(ticket.secret)
+    const meeting = { inviter: first, joiner: second, binding: filled(3) }
+    assert.strictEqual(key.ticket, id)
+    assert.strictEqual(Ticket.prove(key, "joiner", meeting), ofJoiner)
+    assert.strictEqual(Ticket.prove(key, "inviter", meeting), ofInviter)
   })
 
   it("there is none that nothing checks", () => {
