@@ -5,11 +5,19 @@ import { type Address, format } from "../schema/Address.ts"
 import type { PeerId } from "../schema/PeerId.ts"
 import { DialError, type Protocol, type Transport } from "../services/Transport.ts"
 
-/** Tries the addresses in turn, each for at most `each`; the last failure is the one that is told. */
+/**
+ * Tries the addresses in turn, each for at most `each`; the last failure is the one that is told. `other` hears of each
+ * address where another key answers.
+ */
 export const dialAny = Effect.fn("Dialling.dialAny")(function* (
   transport: Transport["Service"],
   addresses: ReadonlyArray<Address>,
-  options: { readonly protocol: Protocol; readonly expect: PeerId; readonly each: Duration.Duration }
+  options: {
+    readonly protocol: Protocol
+    readonly expect: PeerId
+    readonly each: Duration.Duration
+    readonly other?: (address: Address, found: PeerId) => Effect.Effect<void>
+  }
 ) {
   const { protocol, expect, each } = options
   let failure = new DialError({ problem: "unreachable", address: "the peer", detail: "no address of it is known" })
@@ -24,6 +32,7 @@ export const dialAny = Effect.fn("Dialling.dialAny")(function* (
     )
     if (attempt._tag === "Success") return { link: attempt.success, address }
     failure = attempt.failure
+    if (failure.found !== undefined) yield* options.other?.(address, failure.found) ?? Effect.void
     yield* Effect.logDebug(`A dial failed: ${failure.problem}.`).pipe(
       Effect.annotateLogs({ address: format(address), detail: failure.detail })
     )

@@ -21,6 +21,7 @@ import { limits } from "../config.ts"
 import { type Address, format } from "../schema/Address.ts"
 import type { FrameOf, GoodbyeReason } from "../schema/Frame.ts"
 import { type PeerId, short } from "../schema/PeerId.ts"
+import type { ChangedKey } from "../services/Connection.ts"
 import type { Events } from "../services/Events.ts"
 import type { PeerRecord, PeerRegistry } from "../services/PeerRegistry.ts"
 import type { Transport } from "../services/Transport.ts"
@@ -39,6 +40,8 @@ export interface Surroundings {
   readonly inboxes: Inboxes
   /** One permit for each dial under way; peers that were only heard of do not make the others wait. */
   readonly turns: { readonly met: Semaphore.Semaphore; readonly heard: Semaphore.Semaphore }
+  /** Another key answered where this peer was reached before. */
+  readonly changedKey: (change: ChangedKey) => Effect.Effect<void>
 }
 
 export interface PeerActor {
@@ -48,8 +51,8 @@ export interface PeerActor {
   readonly run: Effect.Effect<void>
   /** A suggestion; lost when the actor is busy, since there will be others. */
   readonly suggest: (address: Address) => void
-  /** A person wants this peer, and found it there; returns when the registry knows. */
-  readonly want: (address: Address) => Effect.Effect<void>
+  /** A person wants this peer, and found it there if anywhere; returns when the registry knows. */
+  readonly want: (address: Address | null) => Effect.Effect<void>
   /** Says Goodbye, ends every link and then the actor; `forget` takes it out of the registry too. */
   readonly stop: (reason: GoodbyeReason, options: { readonly forget: boolean }) => Effect.Effect<void>
   readonly session: () => Session | undefined
@@ -98,6 +101,7 @@ export const make = Effect.fnUntraced(function* (id: PeerId, node: Surroundings)
     met: (known?.lastSeen ?? null) !== null,
     addresses: known?.addresses ?? []
   })
+  const remembered = state.met ? (known?.addresses ?? []) : []
   let current: PeerLinks.LinkHandle | undefined
   let isKept = false
   let isForgotten = false
@@ -140,6 +144,12 @@ export const make = Effect.fnUntraced(function* (id: PeerId, node: Surroundings)
       })
     )
 
+  /** What was only heard of it may be anyone's; where it was reached before is worth a word. */
+  const other = (address: Address, found: PeerId) =>
+    [...remembered, ...state.candidates.proven].some((each) => format(each) === format(address))
+      ? node.changedKey({ peer: id, found, address })
+      : Effect.void
+
   const reach = Effect.fn("PeerActor.dial")(function* (attempt: number, addresses: ReadonlyArray<Address>) {
     if (attempt === 0 && self > id) yield* Effect.sleep(Duration.times(courtesy, yield* Random.next))
     yield* Effect.logDebug("Dialling.").pipe(
@@ -147,7 +157,7 @@ export const make = Effect.fnUntraced(function* (id: PeerId, node: Surroundings)
     )
     const each = addresses.length > 1 ? limits.dialEach : limits.dial
     const turns = state.met ? node.turns.met : node.turns.heard
-    return yield* turns.withPermit(dialAny(transport, addresses, { protocol: "kith/1", expect: id, each }))
+    return yield* turns.withPermit(dialAny(transport, addresses, { protocol: "kith/1", expect: id, each, other }))
   })
 
   const act = Effect.fnUntraced(function* (action: PeerState.PeerAction, life: Life) {

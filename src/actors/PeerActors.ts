@@ -11,12 +11,15 @@ import * as FiberMap from "effect/FiberMap"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as PubSub from "effect/PubSub"
+import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
 import { limits, NodeConfig } from "../config.ts"
 import { type Address, format, parse, tcp } from "../schema/Address.ts"
 import { type Frame, type FrameOf, version } from "../schema/Frame.ts"
 import { type PeerId, short } from "../schema/PeerId.ts"
-import { Connection, NotConnected, SessionError } from "../services/Connection.ts"
+import { type ChangedKey, Connection, NotConnected, SessionError } from "../services/Connection.ts"
 import { Events } from "../services/Events.ts"
 import { Identity } from "../services/Identity.ts"
 import { PeerRegistry } from "../services/PeerRegistry.ts"
@@ -25,7 +28,16 @@ import { dialAny } from "./Dialling.ts"
 import { receive, turnAway } from "./Greeting.ts"
 import * as Inboxes from "./Inboxes.ts"
 import * as PeerActor from "./PeerActor.ts"
-import { makeRoster } from "./Roster.ts"
+import { makeRoster, type Roster } from "./Roster.ts"
+
+/** Words of changed keys that nobody has read yet. */
+const changedKeysMax = 64
+
+/** A dial that came through, and where. */
+interface Reached {
+  readonly link: Link
+  readonly address: Address
+}
 
 /** `Connection`, and what it holds at the moment, for tests and metrics. */
 export const make = Effect.gen(function* () {
@@ -48,27 +60,49 @@ export const make = Effect.gen(function* () {
   const byHand = yield* FiberSet.make<void>()
   const runByHand = yield* FiberSet.runtime(byHand)<never>()
   const stopping = yield* Deferred.make<void>()
+  const changedKeys = yield* PubSub.sliding<ChangedKey>(changedKeysMax)
   const surroundings: PeerActor.Surroundings = {
     hello,
     transport,
     registry,
     events: yield* Events,
     inboxes,
+    // Who answers there is a peer like any other: it connects as itself, if a person did not remove it.
+    changedKey: (change) => Effect.andThen(PubSub.publish(changedKeys, change), suggest(change.found, change.address)),
     turns: { met: yield* Semaphore.make(limits.dialsMax), heard: yield* Semaphore.make(limits.dialsMax) }
   }
-  const roster = makeRoster({
+  const roster: Roster = makeRoster({
     make: (id) => PeerActor.make(id, surroundings),
     start: (actor, end) => void run(actor.id, Effect.ensuring(actor.run, end))
   })
   let links = 0
 
+  const isBlocked = (id: PeerId) =>
+    Effect.map(
+      registry.get(id),
+      Option.exists((peer) => peer.trust === "blocked")
+    )
+
+  /** The actor of a peer that may have one. */
+  const admit = Effect.fnUntraced(function* (id: PeerId, kind?: "heard") {
+    if (yield* isBlocked(id)) return "blocked"
+    const actor = yield* roster.ensure(id, kind)
+    // Asked last: who blocks a peer writes it down first and ends its actor then, so one of the two is in time.
+    if (yield* isBlocked(id)) {
+      if (Option.isSome(actor)) yield* actor.value.stop("blocked", { forget: false })
+      return "blocked"
+    }
+    return Option.getOrElse(actor, () => "full" as const)
+  })
+
   const inbound = Effect.fn("Connection.inbound")(
     function* (link: Link) {
       if (Deferred.isDoneUnsafe(stopping)) return yield* turnAway(link, "shutdown")
+      if (yield* isBlocked(link.peer)) return yield* turnAway(link, "blocked")
       const opened = yield* receive(link, identity.id)
-      const actor = yield* roster.ensure(link.peer)
-      if (Option.isNone(actor)) return yield* turnAway(link, "full", `more than ${limits.peersMax} peers`)
-      const { links: peerLinks } = actor.value
+      const actor = yield* admit(link.peer)
+      if (typeof actor === "string") return yield* turnAway(link, actor)
+      const { links: peerLinks } = actor
       yield* peerLinks.use(++links, (handle) => peerLinks.accepted(handle, opened))
     },
     Effect.catch((error) =>
@@ -84,17 +118,17 @@ export const make = Effect.gen(function* () {
 
   /** A dial by hand and the session it becomes; `up` is told of the one or of why it failed. */
   const dialByHand = Effect.fn("Connection.dialByHand")(
-    function* (address: Address, up: Deferred.Deferred<PeerId, DialError | SessionError>) {
-      const link = yield* transport.dial(address, { protocol: "kith/1" })
+    function* (
+      dial: Effect.Effect<Reached, DialError, Scope.Scope>,
+      up: Deferred.Deferred<PeerId, DialError | SessionError>
+    ) {
+      const { address, link } = yield* dial
       const text = format(address)
       if (link.peer === identity.id) {
         return yield* new DialError({ problem: "self", address: text, detail: "its key is our own" })
       }
-      const found = yield* roster.ensure(link.peer)
-      if (Option.isNone(found)) {
-        return yield* new SessionError({ address: text, reason: "full", detail: "too many peers are known" })
-      }
-      const actor = found.value
+      const actor = yield* admit(link.peer)
+      if (typeof actor === "string") return yield* refused(link.peer, text, actor)
       const succeed = Deferred.succeed(up, link.peer)
       yield* actor.links
         .use(++links, (handle) => actor.links.dialled(handle, link, address, succeed))
@@ -111,17 +145,22 @@ export const make = Effect.gen(function* () {
       return yield* new SessionError({ address: text, reason: "closed", detail: "it was dropped" })
     },
     Effect.scoped,
-    (effect, address, up) => Effect.catch(effect, (error) => Effect.asVoid(Deferred.fail(up, error))),
-    (effect, address) => Effect.annotateLogs(effect, { address: format(address) })
+    (effect, _dial, up) => Effect.catch(effect, (error) => Effect.asVoid(Deferred.fail(up, error)))
   )
+
+  /** Dials in a fiber of the node, where the session lives on; interrupting the wait ends what is not a session yet. */
+  const openByHand = Effect.fnUntraced(function* (dial: Effect.Effect<Reached, DialError, Scope.Scope>) {
+    const up = yield* Deferred.make<PeerId, DialError | SessionError>()
+    const fiber = runByHand(dialByHand(dial, up))
+    return yield* Deferred.await(up).pipe(
+      Effect.onInterrupt(() => (Deferred.isDoneUnsafe(up) ? Effect.void : Fiber.interrupt(fiber)))
+    )
+  })
 
   const add = Effect.fn("Connection.add")(function* (text: string) {
     const address = yield* Effect.fromResult(parse(text))
-    const up = yield* Deferred.make<PeerId, DialError | SessionError>()
-    const fiber = runByHand(dialByHand(address, up))
-    const id = yield* Deferred.await(up).pipe(
-      Effect.onInterrupt(() => (Deferred.isDoneUnsafe(up) ? Effect.void : Fiber.interrupt(fiber)))
-    )
+    const dial = Effect.map(transport.dial(address, { protocol: "kith/1" }), (link) => ({ link, address }))
+    const id = yield* openByHand(dial).pipe(Effect.annotateLogs({ address: format(address) }))
     roster.pardon(id)
     const actor = roster.get(id)
     if (actor !== undefined) yield* actor.want(address)
@@ -130,8 +169,41 @@ export const make = Effect.gen(function* () {
 
   const suggest = Effect.fn("Connection.suggest")(function* (id: PeerId, address: Address) {
     if (id === identity.id || roster.isRemoved(id) || Deferred.isDoneUnsafe(stopping)) return
-    const actor = yield* roster.ensure(id, "heard")
-    if (Option.isSome(actor)) actor.value.suggest(address)
+    const actor = yield* admit(id, "heard")
+    if (typeof actor !== "string") actor.suggest(address)
+  })
+
+  const reach = Effect.fn("Connection.reach")(function* (id: PeerId, addresses: ReadonlyArray<Address>) {
+    const name = short(id)
+    if (id === identity.id) return yield* new DialError({ problem: "self", address: name, detail: "" })
+    roster.pardon(id)
+    const actor = yield* admit(id)
+    if (typeof actor === "string") return yield* refused(id, name, actor)
+    if (actor.session() === undefined) {
+      const all = distinct([...addresses, ...actor.addresses()])
+      const dial = dialAny(transport, all, { protocol: "kith/1", expect: id, each: limits.dialEach })
+      // The peer, or this node by itself, may be quicker than what we begin now.
+      yield* Effect.raceFirst(openByHand(dial), actor.connected)
+    }
+    yield* actor.want(null)
+  })
+
+  const want = Effect.fn("Connection.want")(function* (id: PeerId) {
+    roster.pardon(id)
+    const actor = yield* admit(id)
+    if (typeof actor !== "string") yield* actor.want(null)
+  })
+
+  const expel = Effect.fn("Connection.expel")(function* (id: PeerId) {
+    const actor = roster.get(id)
+    if (actor !== undefined) yield* actor.stop("blocked", { forget: false })
+    yield* registry.update(id, (peer) => ({ ...peer, wanted: false, state: "away" }))
+  })
+
+  const exportKey = Effect.fnUntraced(function* (peer: PeerId, label: string, length: number) {
+    const session = roster.get(peer)?.session()
+    if (session === undefined) return yield* new NotConnected({ peer })
+    return yield* Effect.mapError(session.link.exportKey(label, length), () => new NotConnected({ peer }))
   })
 
   const remove = Effect.fn("Connection.remove")(function* (id: PeerId) {
@@ -186,8 +258,13 @@ export const make = Effect.gen(function* () {
   const connection = Connection.of({
     add,
     suggest,
+    reach,
+    want,
+    expel,
     remove,
     send,
+    exportKey,
+    changedKeys: Stream.fromPubSub(changedKeys),
     connected: Effect.sync(() => roster.all().flatMap((actor) => (actor.session() === undefined ? [] : [actor.id]))),
     inbox: (...tags) => inboxes.subscribe(tags),
     openDataLink
@@ -199,6 +276,14 @@ export const make = Effect.gen(function* () {
   }))
   return { connection, held }
 })
+
+const refused = (id: PeerId, address: string, reason: "blocked" | "full") =>
+  new SessionError({
+    address,
+    reason,
+    detail:
+      reason === "full" ? "too many peers are known" : `${short(id)} is blocked here. First: kith unblock ${short(id)}`
+  })
 
 const distinct = (addresses: ReadonlyArray<Address>): ReadonlyArray<Address> => [
   ...new Map(addresses.map((address) => [format(address), address])).values()

@@ -4,6 +4,7 @@ import { Message } from "./Message.ts"
 import { Transfer } from "./Offer.ts"
 import { Peer } from "./Peer.ts"
 import { PeerId } from "./PeerId.ts"
+import { Verification } from "./Verification.ts"
 
 export const Event = Schema.TaggedUnion({
   /** A peer is new, or something shown of it changed. */
@@ -15,6 +16,8 @@ export const Event = Schema.TaggedUnion({
   MessageChanged: { message: Message },
   /** A transfer is new, changed state, or made progress (at most 10 times a second each). */
   TransferChanged: { transfer: Transfer },
+  /** A comparison of words began, has words to show, or is over. */
+  VerificationChanged: { verification: Verification },
   /** Something a person must see. */
   Alarm: { kind: Schema.Literals(["changedKey", "clonedIdentity"]), peer: PeerId, text: Schema.String },
   /** This watcher was too slow and missed events: read the lists again. */

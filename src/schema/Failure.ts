@@ -18,7 +18,9 @@ import { PeerId, short } from "./PeerId.ts"
 export class DialError extends Schema.TaggedError<DialError>()("DialError", {
   problem: Schema.Literals(["unreachable", "refused", "unresolved", "notKith", "self", "wrongPeer"]),
   address: Schema.String,
-  detail: Schema.String
+  detail: Schema.String,
+  /** Who answers there instead, where that is the problem. */
+  found: Schema.optionalKey(PeerId)
 }) {
   override get message(): string {
     switch (this.problem) {

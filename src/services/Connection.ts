@@ -8,6 +8,7 @@ import type * as Effect from "effect/Effect"
 import type * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import type { Address, MalformedAddress } from "../schema/Address.ts"
 import type { SessionError } from "../schema/Failure.ts"
 import type { Frame, FrameOf, FrameTag } from "../schema/Frame.ts"
@@ -35,6 +36,13 @@ export type SessionChange =
   | { readonly _tag: "Up"; readonly peer: PeerId }
   | { readonly _tag: "Down"; readonly peer: PeerId; readonly reason: string }
 
+/** Where this peer was reached before, another key answered. Anyone may have that address now, or pretend to be it. */
+export interface ChangedKey {
+  readonly peer: PeerId
+  readonly found: PeerId
+  readonly address: Address
+}
+
 export class Connection extends Context.Service<
   Connection,
   {
@@ -42,10 +50,26 @@ export class Connection extends Context.Service<
     readonly add: (address: string) => Effect.Effect<PeerId, MalformedAddress | DialError | SessionError>
     /** Someone who claims to be `id` may be at `address`: dial it if that peer is wanted and not connected. */
     readonly suggest: (id: PeerId, address: Address) => Effect.Effect<void>
+    /**
+     * Returns once there is a session with this very peer, which is kept as wanted from now on; dials it at these
+     * addresses, and at those that are known of it.
+     */
+    readonly reach: (id: PeerId, addresses: ReadonlyArray<Address>) => Effect.Effect<void, DialError | SessionError>
+    /** A person decided for this peer: it is dialled and redialled from now on. */
+    readonly want: (id: PeerId) => Effect.Effect<void>
+    /**
+     * Ends every link with a peer that was blocked in the registry, with a Goodbye that says so, and stops dialling it.
+     * Its key is refused, and what is heard of it ignored, for as long as the registry has it as blocked.
+     */
+    readonly expel: (id: PeerId) => Effect.Effect<void>
     /** Says Goodbye, stops dialling, forgets the peer; its key stays undialled until a person acts. */
     readonly remove: (id: PeerId) => Effect.Effect<void>
     /** Writes a frame to the peer's session. Returning means accepted for writing, not received. */
     readonly send: (peer: PeerId, frame: Frame) => Effect.Effect<void, NotConnected>
+    /** Bytes that only the two ends of the session with this peer can derive (`Link.exportKey`). */
+    readonly exportKey: (peer: PeerId, label: string, length: number) => Effect.Effect<Uint8Array, NotConnected>
+    /** Other keys at known addresses, from now on; a reader that is too slow loses the oldest. */
+    readonly changedKeys: Stream.Stream<ChangedKey>
     /** Peers with a session now. */
     readonly connected: Effect.Effect<ReadonlyArray<PeerId>>
     /**

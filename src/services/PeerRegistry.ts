@@ -11,7 +11,7 @@ import * as Semaphore from "effect/Semaphore"
 import { limits } from "../config.ts"
 import { type Address, format } from "../schema/Address.ts"
 import { AmbiguousPeer, UnknownPeer } from "../schema/Failure.ts"
-import type { AcceptPolicy, Peer, PeerConnectionState, Trust } from "../schema/Peer.ts"
+import type { AcceptPolicy, Peer, PeerConnectionState, Trust, TrustHow } from "../schema/Peer.ts"
 import { type PeerId, short } from "../schema/PeerId.ts"
 import { Events } from "./Events.ts"
 
@@ -24,6 +24,9 @@ export interface PeerRecord {
   readonly name: string
   readonly state: PeerConnectionState
   readonly trust: Trust
+  /** When its trust last changed, in milliseconds since 1970, and how; null or absent where it never did. */
+  readonly trustAt?: number | null
+  readonly trustHow?: TrustHow | null
   /** The most recently useful first; at most `limits.addressesMax`. */
   readonly addresses: ReadonlyArray<Address>
   readonly accept: AcceptPolicy | null
@@ -62,6 +65,8 @@ export const viewPeer = (peer: PeerRecord): Peer => ({
   name: peer.name,
   state: peer.state,
   trust: peer.trust,
+  ...(typeof peer.trustAt === "number" ? { trustAt: peer.trustAt } : {}),
+  ...(typeof peer.trustHow === "string" ? { trustHow: peer.trustHow } : {}),
   addresses: peer.addresses.map(format),
   accept: peer.accept,
   lastSeen: peer.lastSeen
@@ -72,6 +77,8 @@ const looksSame = (a: Peer, b: Peer): boolean =>
   a.name === b.name &&
   a.state === b.state &&
   a.trust === b.trust &&
+  a.trustAt === b.trustAt &&
+  a.trustHow === b.trustHow &&
   a.accept === b.accept &&
   a.lastSeen === b.lastSeen &&
   a.addresses.length === b.addresses.length &&

@@ -77,7 +77,8 @@ const judge = (
   if ("problem" in known) return Effect.fail(failed("notKith", address, known.problem))
   if (known.peer === security.id) return Effect.fail(failed("self", address, ""))
   if (options.expect !== undefined && known.peer !== options.expect) {
-    return Effect.fail(failed("wrongPeer", address, `it is ${short(known.peer)}, not ${short(options.expect)}`))
+    const detail = `it is ${short(known.peer)}, not ${short(options.expect)}`
+    return Effect.fail(new DialError({ problem: "wrongPeer", address: format(address), detail, found: known.peer }))
   }
   return Effect.succeed(known)
 }

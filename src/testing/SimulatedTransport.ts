@@ -114,7 +114,8 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
     if (target.id === null) return yield* failed("notKith", "it does not speak TLS 1.3 with a certificate")
     if (target.id === id) return yield* failed("self", "its key is our own")
     if (options.expect !== undefined && target.id !== options.expect) {
-      return yield* failed("wrongPeer", `it is ${short(target.id)}, not ${short(options.expect)}`)
+      const detail = `it is ${short(target.id)}, not ${short(options.expect)}`
+      return yield* new DialError({ problem: "wrongPeer", address: format(address), detail, found: target.id })
     }
     return { from, to, target, targetId: target.id }
   })

@@ -111,7 +111,12 @@ const connection = Layer.effect(
         peers.filter((peer) => peer.state === "connected").map((peer) => peer.id)
       ),
       inbox: () => Effect.die("not here"),
-      openDataLink: () => Effect.die("not here")
+      openDataLink: () => Effect.die("not here"),
+      reach: () => Effect.die("not here"),
+      want: () => Effect.die("not here"),
+      expel: () => Effect.die("not here"),
+      exportKey: () => Effect.die("not here"),
+      changedKeys: Stream.never
     }
   })
 )
