@@ -142,7 +142,8 @@ export class DataLane {
   /** From the side that dialled: opens the lane. */
   attach(attach: Omit<Attach, "_tag">): Effect.Effect<void, LaneError> {
     return Effect.gen({ self: this }, function* () {
-      yield* this.send({ _tag: "Attach", ...attach })
+      // Whoever refuses at once may have hung up before this is written, and said why.
+      yield* Effect.ignore(this.send({ _tag: "Attach", ...attach }))
       const reply = yield* this.read
       if (reply._tag === "Frame" && reply.frame._tag === "AttachReply") {
         if (reply.frame.accepted) return

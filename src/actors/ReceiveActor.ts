@@ -8,7 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { limits } from "../config.ts"
 import { Frame } from "../schema/Frame.ts"
 import { ManifestCheck } from "../schema/ManifestCheck.ts"
@@ -67,7 +67,9 @@ export const receiveActor = Effect.fn("ReceiveActor")(function* (
   options: ReceiveOptions
 ) {
   const actor = yield* makeActor(tools, record, mailbox, ReceiveMessage.LaneEnded)
-  const receiver = new Receiver(tools, actor, options)
+  // Made before any worker, so that it is closed after the last of them has let go of the staging.
+  const shelf = yield* Effect.acquireRelease(Scope.make(), (shelf, exit) => Scope.close(shelf, exit))
+  const receiver = new Receiver(tools, actor, options, shelf)
   return yield* live(tools, record, mailbox, {
     initial: receiving(options),
     step: stepReceiving,
@@ -82,14 +84,17 @@ class Receiver {
   private readonly actor: Actor<ReceiveMessage>
   private readonly check: ManifestCheck
   private readonly options: ReceiveOptions
+  /** What the staging lives in. */
+  private readonly shelf: Scope.Scope
   private conflict: ConflictPolicy
   /** There once the list is good. */
   private intake: Intake | undefined
   /** There once the answer is yes and the directories are made. */
   private readonly staging = Deferred.makeUnsafe<Staging>()
 
-  constructor(tools: Tools, actor: Actor<ReceiveMessage>, options: ReceiveOptions) {
+  constructor(tools: Tools, actor: Actor<ReceiveMessage>, options: ReceiveOptions, shelf: Scope.Scope) {
     this.tools = tools
+    this.shelf = shelf
     this.actor = actor
     this.options = options
     this.conflict = options.conflict
@@ -266,12 +271,14 @@ class Receiver {
     return Effect.gen({ self: this }, function* () {
       const { intake } = this
       if (intake === undefined) return
-      const staging = yield* Effect.uninterruptible(
-        Effect.tap(this.tools.store.stage(this.options.staging), (staging) =>
+      const staging = yield* this.tools.store.stage(this.options.staging).pipe(
+        Effect.tap((staging) =>
           Effect.addFinalizer(() =>
             Effect.catch(staging.discard, (error) => Effect.logWarning("A staging directory was left behind", error))
           )
-        )
+        ),
+        Scope.provide(this.shelf),
+        Effect.uninterruptible
       )
       yield* inStrides(
         entriesOf(intake, (at) => intake.entries.blockCount(at) === 0),
@@ -298,6 +305,7 @@ class Receiver {
       for (const { failure } of failures) this.tools.book.problem(record, failure.path, failure.message)
       const paths = published.filter(Result.isSuccess).map(({ success }) => success)
       yield* this.tools.book.change(record, { published: paths })
+      yield* staging.discard
       yield* this.actor.tell(
         ReceiveMessage.Published({ outcome: outcomeOf(intake, paths.length, failures[0]?.failure) })
       )

@@ -21,7 +21,7 @@ import { NotPossible } from "../services/Transfer.ts"
 import type { BlockPool } from "./BlockPool.ts"
 import type { DataLane, LaneError } from "./DataLane.ts"
 import type { Letter, TransferBook, TransferRecord } from "./TransferBook.ts"
-import type { Outcome } from "./TransferState.ts"
+import type { Outcome, Prospect } from "./TransferState.ts"
 
 /** What actors work with. */
 export interface Tools {
@@ -55,7 +55,7 @@ export const makeActor = Effect.fn("TransferActor.make")(function* <Message>(
   tools: Tools,
   record: TransferRecord,
   mailbox: Mailbox<Message>,
-  laneEnded: (end: { readonly attempt: number; readonly reason: string; readonly hopeless: boolean }) => Message
+  laneEnded: (end: { readonly attempt: number; readonly reason: string; readonly prospect: Prospect }) => Message
 ) {
   const outgoing = yield* Queue.bounded<Frame, Cause.Done>(outgoingMax)
   const speaking = yield* Effect.forkScoped(speak(tools, record, outgoing))
@@ -76,7 +76,7 @@ export const makeActor = Effect.fn("TransferActor.make")(function* <Message>(
       Effect.catch((error) =>
         Effect.logDebug("A data link ended").pipe(
           Effect.annotateLogs({ attempt, reason: error.message }),
-          Effect.andThen(tell(laneEnded({ attempt, reason: error.message, hopeless: error.problem === "protocol" })))
+          Effect.andThen(tell(laneEnded({ attempt, reason: error.message, prospect: prospectOf(error) })))
         )
       ),
       (run) => FiberHandle.run(lane, run),
@@ -90,6 +90,9 @@ export const makeActor = Effect.fn("TransferActor.make")(function* <Message>(
 
   return { record, tell, say, runLane, dropLane: FiberHandle.clear(lane) } satisfies Actor<Message>
 })
+
+const prospectOf = (error: LaneError): Prospect =>
+  error.problem === "protocol" ? "none" : error.problem === "corrupt" ? "doubtful" : "good"
 
 const speak = (tools: Tools, record: TransferRecord, outgoing: Queue.Dequeue<Frame, Cause.Done>) =>
   Effect.gen(function* () {

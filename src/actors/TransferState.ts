@@ -14,8 +14,15 @@ export interface Outcome {
   readonly error: string | null
 }
 
-/** Lanes lost in a row without a block, after which a receiver gives up while the session lives. */
-export const failuresMax = 5
+/**
+ * Lanes lost in a row without a block, after which a receiver gives up while the session lives: half a minute of trying
+ * and more. A block that is not what its digest says is tried again too, as memory may fail once, but not for long.
+ */
+export const failuresMax = 10
+export const corruptMax = 2
+
+/** Whether trying again may help. */
+export type Prospect = "good" | "doubtful" | "none"
 
 /** Messages that both roles know. */
 interface Common {
@@ -23,7 +30,7 @@ interface Common {
   PeerDown: {}
   /** The other side opened a lane. */
   Attached: { readonly attempt: number }
-  LaneEnded: { readonly attempt: number; readonly reason: string; readonly hopeless: boolean }
+  LaneEnded: { readonly attempt: number; readonly reason: string; readonly prospect: Prospect }
   Cancelled: { readonly by: "here" | "peer"; readonly reason: string }
   /** It cannot go on, whatever the other side does. */
   Broken: { readonly reason: string }
@@ -251,7 +258,9 @@ const decline = (state: Receiving, reason: string): ReceiveStep =>
 const laneEnded = (state: Receiving, message: Extract<ReceiveMessage, { readonly _tag: "LaneEnded" }>): ReceiveStep => {
   if (state.lane?.attempt !== message.attempt) return [state, []]
   const failures = state.failures + 1
-  if (message.hopeless) return fail(state, message.reason)
+  if (message.prospect === "none" || (message.prospect === "doubtful" && failures > corruptMax)) {
+    return fail(state, message.reason)
+  }
   if (failures > failuresMax) return fail(state, `the data link failed ${failures} times: ${message.reason}`)
   return withLane([{ ...state, lane: null, failures }, []])
 }

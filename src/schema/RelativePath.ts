@@ -54,7 +54,7 @@ export const RelativePath = Schema.String.check(
   Schema.makeFilter(
     (path: string) => {
       const found = problem(path)
-      return found === undefined || `the path ${JSON.stringify(path.slice(0, 200))} ${found}`
+      return found === undefined || `the path ${JSON.stringify(path.slice(0, 60))} ${found}`
     },
     {
       description: "a relative path",

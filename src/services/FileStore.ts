@@ -105,7 +105,7 @@ export interface Staging {
   readonly sync: Effect.Effect<void, FileStoreError>
   /** Takes back a file that failed. */
   readonly remove: (path: RelativePath) => Effect.Effect<void, FileStoreError>
-  /** Gives directories their times and makes their contents durable; nothing is made or removed in them after. */
+  /** Gives directories their times; nothing is made or removed in them after. Durable with the next `sync`. */
   readonly seal: (directories: ReadonlyArray<StagedEntry>) => Effect.Effect<void, FileStoreError>
   /**
    * Moves top entries into the receive folder, each in one step and never over anything: where the name exists,

@@ -47,6 +47,7 @@ const refuseLink = async (location: string): Promise<void> => {
 export class HeldTree {
   private readonly root: Directory
   private readonly open = new Map<string, Entry>()
+  private closed = false
 
   private constructor(root: Directory) {
     this.root = root
@@ -67,6 +68,8 @@ export class HeldTree {
    * are missing are made, or undefined to fail there.
    */
   async within<A>(below: string, make: number | undefined, work: (directory: Directory) => Promise<A>): Promise<A> {
+    // Its number may be another file's by now.
+    if (this.closed) throw Object.assign(new Error("closed"), { code: "EBADF" })
     if (below === "") return work(this.root)
     const entry = this.enter(below, make)
     try {
@@ -78,6 +81,7 @@ export class HeldTree {
   }
 
   async close(): Promise<void> {
+    this.closed = true
     const open = [...this.open.values()]
     this.open.clear()
     for (const entry of open) {

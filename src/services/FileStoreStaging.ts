@@ -21,6 +21,9 @@ const width = 8
 /** Syncs at once: a journalling file system commits those that wait together in one go. */
 const syncWidth = 16
 
+/** From so many files on, syncing the whole file system is cheaper than one by one. */
+const syncAllFrom = 64
+
 /** Unfinished files kept open. */
 const openMax = 64
 
@@ -44,7 +47,7 @@ export class StagingDirectory {
   private readonly own: HeldTree
   private readonly data: HeldTree
   private readonly growing = new Map<string, Growing>()
-  /** Finished files that were not synced since. */
+  /** Finished files, and sealed directories, that were not synced since. */
   private unsynced: Array<RelativePath> = []
 
   private constructor(id: string, rootPath: string, root: HeldTree, own: HeldTree, data: HeldTree) {
@@ -98,9 +101,9 @@ export class StagingDirectory {
       sync: work("", "synced", () => this.sync(where)),
       remove: (below) => work(below, "removed", () => this.remove(below)),
       seal: (directories) =>
-        work(directories[0]?.path ?? "", "synced", () =>
-          System.each(directories, syncWidth, (entry) =>
-            this.named(where(entry.path), "synced", () => this.sealDirectory(entry))
+        work(directories[0]?.path ?? "", "sealed", () =>
+          System.each(directories, width, (entry) =>
+            this.named(where(entry.path), "sealed", () => this.sealDirectory(entry))
           )
         ),
       publish: (tops) => work("", "published", () => this.publishAll(tops)),
@@ -209,18 +212,19 @@ export class StagingDirectory {
         }
       })
     )
-    await System.each(finished, syncWidth, (below) =>
-      this.named(where(below), "synced", () =>
-        this.data.within(parentOf(below), undefined, async (directory) => {
-          const fd = await System.open(directory.at(nameOf(below)), System.flags.write)
-          try {
-            await System.fsync(fd)
-          } finally {
-            await System.close(fd)
-          }
-        })
-      )
-    )
+    if (finished.length >= syncAllFrom && (await System.syncAll(this.rootPath))) return
+    await System.each(finished, syncWidth, (below) => this.named(where(below), "synced", () => this.syncOne(below)))
+  }
+
+  private syncOne(below: RelativePath): Promise<void> {
+    return this.data.within(parentOf(below), undefined, async (directory) => {
+      const fd = await System.open(directory.at(nameOf(below)), System.flags.read)
+      try {
+        await System.fsync(fd)
+      } finally {
+        await System.close(fd)
+      }
+    })
   }
 
   private async remove(below: RelativePath): Promise<void> {
@@ -236,10 +240,12 @@ export class StagingDirectory {
   }
 
   private sealDirectory(entry: StagedEntry): Promise<void> {
-    return this.data.within(entry.path, 0o777, async (directory) => {
-      if (directory.fd < 0) return
-      System.setMtime(directory.fd, entry.mtime)
-      await System.fsync(directory.fd)
+    return this.data.within(entry.path, 0o777, (directory) => {
+      if (directory.fd >= 0) {
+        System.setMtime(directory.fd, entry.mtime)
+        this.unsynced.push(entry.path)
+      }
+      return Promise.resolve()
     })
   }
 

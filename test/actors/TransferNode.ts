@@ -2,6 +2,7 @@
  * Nodes that only transfer: the live Transfer over real files, on whatever transport the test gives, and sessions that
  * the test joins and cuts itself. What a node shows can be waited for.
  */
+import { it } from "@effect/vitest"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
@@ -12,6 +13,8 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as References from "effect/References"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TransferActors from "../../src/actors/TransferActors.ts"
 import { NodeConfig, type NodeSettings } from "../../src/config.ts"
@@ -20,18 +23,23 @@ import type { Frame } from "../../src/schema/Frame.ts"
 import type { TransferId } from "../../src/schema/Id.ts"
 import { isOver, type Transfer as View } from "../../src/schema/Offer.ts"
 import type { PeerId } from "../../src/schema/PeerId.ts"
-import { Connection, NotConnected } from "../../src/services/Connection.ts"
+import { Connection } from "../../src/services/Connection.ts"
 import { Events } from "../../src/services/Events.ts"
 import { FileStore } from "../../src/services/FileStore.ts"
 import * as FileStoreNode from "../../src/services/FileStoreNode.ts"
+import { Identity } from "../../src/services/Identity.ts"
 import { PeerRegistry, type PeerRecord } from "../../src/services/PeerRegistry.ts"
 import { Transfer } from "../../src/services/Transfer.ts"
 import { DialError, Transport } from "../../src/services/Transport.ts"
+import * as SimulatedNetwork from "../../src/testing/SimulatedNetwork.ts"
 import * as FakeConnection from "../services/FakeConnection.ts"
+
+/** What is tested here is not the disk: files in memory are quicker where there is room for them. */
+const memory = fs.existsSync("/dev/shm") ? "/dev/shm" : fs.realpathSync(os.tmpdir())
 
 /** A directory that is gone with the scope. */
 export const temporary = Effect.acquireRelease(
-  Effect.sync(() => fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), "kith-transfer-"))),
+  Effect.sync(() => fs.mkdtempSync(path.join(memory, "kith-transfer-"))),
   (root) => Effect.sync(() => fs.rmSync(root, { recursive: true, force: true }))
 )
 
@@ -181,7 +189,34 @@ export const join = Effect.fnUntraced(function* (
 export const part = (one: TransferNode, other: TransferNode): Effect.Effect<void> =>
   Effect.andThen(one.control.down(other.id), other.control.down(one.id))
 
-export { NotConnected, tcp }
+/** A node on a host of the simulated network. */
+export const startOn = Effect.fnUntraced(function* (
+  network: SimulatedNetwork.SimulatedNetwork,
+  name: string,
+  options: Partial<NodeOptions> = {}
+) {
+  const host = network.host(name)
+  const context = yield* Layer.build(host.layer)
+  const transport = Context.get(context, Transport)
+  const { id } = Context.get(context, Identity)
+  const address = tcp(host.addresses()[0] ?? "", transport.port)
+  return yield* startTransferNode({ id, transport, address, ...options })
+})
+
+/** Two nodes on one segment, not joined yet. */
+export const pair = Effect.fnUntraced(function* (bobs: Partial<NodeOptions> = {}, alices: Partial<NodeOptions> = {}) {
+  const network = yield* SimulatedNetwork.make({ seed: 1, latency: 0 })
+  const alice = yield* startOn(network, "alice", alices)
+  const bob = yield* startOn(network, "bob", bobs)
+  return { network, alice, bob }
+})
+
+/** Waits until a person can be asked: the list was found good. */
+export const idle = (node: TransferNode, id: TransferId) => node.until((view) => view.id === id && view.totalBytes > 0)
+
+/** A test in real time (the files are real) that logs only what went wrong. */
+export const quietly = <A, E>(name: string, test: () => Effect.Effect<A, E, Scope.Scope>) =>
+  it.live(name, () => test().pipe(Effect.provideService(References.MinimumLogLevel, "Error")), 20_000)
 
 /** `size` bytes that are the same for the same seed, and compress badly. */
 export const noise = (seed: number, size: number): Buffer => {
