@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { type Address, format, tcp } from "../schema/Address.ts"
 import type { Frame, FrameOf, GoodbyeReason } from "../schema/Frame.ts"
-import type { PeerId } from "../schema/PeerId.ts"
+import { type PeerId, short } from "../schema/PeerId.ts"
 import { inert } from "../schema/Text.ts"
 import { SessionError } from "../services/Connection.ts"
 import type { PeerRegistry } from "../services/PeerRegistry.ts"
@@ -170,7 +170,7 @@ export const make = (options: LinksOptions) => {
         }
         yield* serve(handle, opened, address, up)
       },
-      (effect, _handle, _link, address) => Effect.annotateLogs(effect, { address: format(address) })
+      (effect, _handle, _link, address) => Effect.annotateLogs(effect, { peer: short(peer), address: format(address) })
     ),
 
     /** From the peer's Hello on a link that it dialled to its end. */
@@ -178,7 +178,8 @@ export const make = (options: LinksOptions) => {
       function* (handle: LinkHandle, opened: Opened) {
         yield* serve(handle, opened, tcp(opened.link.remote.host, opened.hello.port), Effect.void)
       },
-      (effect, _handle, opened) => Effect.annotateLogs(effect, { address: format(opened.link.remote) })
+      (effect, _handle, opened) =>
+        Effect.annotateLogs(effect, { peer: short(peer), address: format(opened.link.remote) })
     ),
 
     get: (link: number) => table.get(link),

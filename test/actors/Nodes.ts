@@ -1,37 +1,57 @@
 /** Nodes without discovery, chat and transfers: the actors alone, on a simulated network. */
 import * as Context from "effect/Context"
+import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as PeerActors from "../../src/actors/PeerActors.ts"
-import { NodeConfig } from "../../src/config.ts"
+import { defaultPort, NodeConfig, type NodeSettings } from "../../src/config.ts"
 import { tcp } from "../../src/schema/Address.ts"
 import { encode, type Frame, type FrameOf, frameMaxBytes, Splitter, decode } from "../../src/schema/Frame.ts"
 import type { Connection } from "../../src/services/Connection.ts"
 import { Events } from "../../src/services/Events.ts"
 import { Identity } from "../../src/services/Identity.ts"
 import { PeerRegistry } from "../../src/services/PeerRegistry.ts"
-import { type Link, Transport } from "../../src/services/Transport.ts"
+import { type Link, type ListenError, Transport } from "../../src/services/Transport.ts"
 import { elapse } from "../../src/testing/SimulatedTime.ts"
+import * as TransportTls from "../../src/services/TransportTls.ts"
 import type { SimulatedNode } from "../../src/testing/SimulatedNetwork.ts"
 
 /** What a node with actors is made of, over any machine. */
 const parts = Layer.provideMerge(PeerRegistry.layer, Events.layer)
 
-/** A run of the node, until `stop` or the end of the scope; `tamper` may spoil what its actors stand on. */
-export const start = Effect.fnUntraced(function* (
-  node: SimulatedNode,
-  tamper: (registry: PeerRegistry["Service"]) => PeerRegistry["Service"] = (registry) => registry
-) {
-  const scope = yield* Effect.acquireRelease(Scope.make(), (scope) =>
-    // Goodbyes take time, and nobody else lets it pass at the end of a test.
-    elapse(Scope.close(scope, Exit.void))
+type Machine = Layer.Layer<Transport | Identity, ListenError, NodeConfig>
+
+/** A run of the node in simulated time, until `stop` or the end of the scope; `tamper` may spoil its registry. */
+export const start = (node: SimulatedNode, tamper: Tamper = (registry) => registry) =>
+  // Goodbyes take time, and nobody else lets it pass at the end of a test.
+  run(node.name, node.layer, { port: defaultPort }, tamper, elapse)
+
+/** The same on the loopback of this machine, in real time. */
+export const startLive = (name: string) =>
+  run(
+    name,
+    TransportTls.layer.pipe(Layer.provideMerge(Identity.layerMemory), Layer.provide(SecureRandom.layerWebCrypto)),
+    { host: "127.0.0.1", port: 0 },
+    (registry) => registry,
+    (closing) => closing
   )
-  const config = NodeConfig.layer({ name: node.name, dataDir: "/nowhere" })
+
+type Tamper = (registry: PeerRegistry["Service"]) => PeerRegistry["Service"]
+
+const run = Effect.fnUntraced(function* (
+  name: string,
+  machine: Machine,
+  settings: Partial<NodeSettings>,
+  tamper: Tamper,
+  close: (closing: Effect.Effect<void>) => Effect.Effect<void>
+) {
+  const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => close(Scope.close(scope, Exit.void)))
+  const config = NodeConfig.layer({ name, dataDir: "/nowhere", ...settings })
   const context = yield* Layer.build(
-    Layer.fresh(parts.pipe(Layer.provideMerge(node.layer), Layer.provideMerge(config)))
+    Layer.fresh(parts.pipe(Layer.provideMerge(machine), Layer.provideMerge(config)))
   ).pipe(Scope.provide(scope))
   const registry = Context.get(context, PeerRegistry)
   const { connection, held } = yield* PeerActors.make.pipe(
@@ -41,7 +61,7 @@ export const start = Effect.fnUntraced(function* (
   )
   const { id } = Context.get(context, Identity)
   return {
-    name: node.name,
+    name,
     id,
     instance: Context.get(context, Identity).instance,
     connection,
@@ -50,7 +70,7 @@ export const start = Effect.fnUntraced(function* (
     registry,
     events: Context.get(context, Events),
     transport: Context.get(context, Transport),
-    address: tcp(node.name, Context.get(context, Transport).port),
+    address: tcp(settings.host ?? name, Context.get(context, Transport).port),
     /** Names and states, as a person sees them. */
     shown: Effect.map(registry.list, (peers) => peers.map((peer) => `${peer.name} ${peer.state}`).toSorted()),
     stop: Scope.close(scope, Exit.void)

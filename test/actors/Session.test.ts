@@ -9,9 +9,10 @@ import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { limits } from "../../src/config.ts"
 import { format, tcp } from "../../src/schema/Address.ts"
-import { encode, type Frame, type FrameOf, helloMaxBytes } from "../../src/schema/Frame.ts"
-import { TransferId } from "../../src/schema/Id.ts"
-import type { Link } from "../../src/services/Transport.ts"
+import { encode, type Frame, frameMaxBytes, type FrameOf, helloMaxBytes, Splitter } from "../../src/schema/Frame.ts"
+import { Instance, TransferId } from "../../src/schema/Id.ts"
+import { type Link, LinkClosed } from "../../src/services/Transport.ts"
+import * as Session from "../../src/actors/Session.ts"
 import * as SimulatedNetwork from "../../src/testing/SimulatedNetwork.ts"
 import { elapse } from "../../src/testing/SimulatedTime.ts"
 import { someEpoch, someId, someMessage } from "../Some.ts"
@@ -303,6 +304,39 @@ describe("a session", () => {
             assert.strictEqual(error.message, `not connected to ${self.id.slice(0, 8)}`)
           })
         )
+      }
+    })
+  )
+})
+
+describe("the last words of a peer", () => {
+  it.effect("are heard though the link takes nothing any more; they are not waited for long", () =>
+    Effect.gen(function* () {
+      const over = new LinkClosed({ clean: false, reason: "broken pipe" })
+      for (const [delay, reason] of [
+        ["150 millis", "removed"],
+        ["1 minute", "closed"]
+      ] as const) {
+        const link: Link = {
+          peer: someId(1),
+          protocol: "kith/1",
+          side: "dialled",
+          remote: tcp("192.0.2.1", 9090),
+          read: Effect.delay(Effect.succeed(encode({ _tag: "Goodbye", reason: "removed" })), delay),
+          readFully: () => Effect.fail(over),
+          write: () => Effect.fail(over),
+          close: Effect.void,
+          exportKey: () => Effect.fail(over)
+        }
+        const instance = Instance.make(someMessage(1))
+        const opened = { link, hello: hello({ id: link.peer, instance }), splitter: new Splitter(frameMaxBytes) }
+        const end = yield* Effect.gen(function* () {
+          const session = yield* Session.make(opened, [])
+          yield* session.send(receipt(1))
+          const nothing = Effect.succeed(false)
+          return yield* session.run({ begin: Effect.void, frame: () => nothing, complaint: () => Effect.void })
+        }).pipe(Effect.scoped, (running) => elapse(running, { within: "1 second" }))
+        assert.strictEqual(end.reason, reason)
       }
     })
   )
