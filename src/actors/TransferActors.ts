@@ -161,7 +161,12 @@ class Transfers {
         if (known.peer !== peer || known.direction !== "receive") return yield* decline("that id is taken")
         if (!isOver(known.view.state)) return yield* deliver(known, { _tag: "Frame", frame: offer })
         // It ended while the sender was away; if it can't hear this either, it asks again.
-        return known.lastWord === null ? undefined : yield* Effect.ignore(connection.send(peer, known.lastWord))
+        const { lastWord } = known
+        if (lastWord === null) return
+        // The yes may have been lost as well.
+        const yes = Frame.cases.OfferReply.make({ transfer: offer.transfer, decision: "accepted", reason: "" })
+        if (lastWord._tag === "TransferDone") yield* Effect.ignore(connection.send(peer, yes))
+        return yield* Effect.ignore(connection.send(peer, lastWord))
       }
       const record = Option.getOrUndefined(yield* registry.get(peer))
       const policy = record?.accept ?? config.accept
