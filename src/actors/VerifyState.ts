@@ -47,7 +47,7 @@ export interface VerifyState {
   readonly notBefore: number
 }
 
-/** New for each comparison: from a secure random source, and from the session as it is now. */
+/** What is new for each comparison: from a secure random source, and from the session as it is now. */
 export interface Fresh {
   readonly nonce: Bytes32
   readonly binding: Bytes32
@@ -58,8 +58,14 @@ export type VerifyFrame = FrameOf<"VerifyCommit" | "VerifyNonce" | "VerifyReveal
 export type VerifyMessage =
   /** A person here asks for it; `mayBegin` was asked before. */
   | { readonly _tag: "Begin"; readonly verification: VerificationId; readonly fresh: Fresh }
-  /** `hasRoom`: not too many comparisons, with all peers, are under way. */
-  | { readonly _tag: "Frame"; readonly frame: VerifyFrame; readonly fresh: Fresh; readonly hasRoom: boolean }
+  /** The peer asks for it. `hasRoom`: not too many comparisons, with all peers, are under way. */
+  | {
+      readonly _tag: "Asked"
+      readonly frame: FrameOf<"VerifyCommit">
+      readonly fresh: Fresh
+      readonly hasRoom: boolean
+    }
+  | { readonly _tag: "Frame"; readonly frame: Exclude<VerifyFrame, { readonly _tag: "VerifyCommit" }> }
   /** A person here says whether the words are the same. */
   | { readonly _tag: "Answer"; readonly verification: VerificationId; readonly same: boolean }
   | { readonly _tag: "Cancel"; readonly verification: VerificationId }
@@ -72,7 +78,6 @@ export type VerifyAction =
   | { readonly _tag: "Show"; readonly verification: Verification }
   /** Tell `Deadline` after `limits.verifyDeadline`. */
   | { readonly _tag: "Wait"; readonly verification: VerificationId }
-  | { readonly _tag: "StopWaiting" }
   | { readonly _tag: "Verified" }
 
 export type Step = readonly [state: VerifyState, actions: ReadonlyArray<VerifyAction>]
@@ -121,7 +126,13 @@ export const transition = (before: VerifyState, message: VerifyMessage, now: num
   const { underway } = state
   if (message._tag === "Begin")
     return underway === null ? begin(state, message.verification, message.fresh) : [state, []]
-  if (message._tag === "Frame") return received(state, message, now)
+  if (message._tag === "Frame") return received(state, message.frame, now)
+  if (message._tag === "Asked") {
+    const { frame } = message
+    return underway?.comparison.verification === frame.verification
+      ? broken(state, underway, now)
+      : asked(state, frame, message, now)
+  }
   if (underway === null) return [state, []]
   if (message._tag === "Down") return end(state, underway, "cancelled", "the connection was lost")
   if (message.verification !== underway.comparison.verification) return [state, []]
@@ -152,12 +163,11 @@ const send = (frame: VerifyFrame): VerifyAction => ({ _tag: "Send", frame })
 
 const show = (underway: Underway, peer: PeerId): VerifyAction => ({ _tag: "Show", verification: view(underway, peer) })
 
-const received = (state: VerifyState, message: Extract<VerifyMessage, { _tag: "Frame" }>, now: number): Step => {
-  const { frame } = message
+type Reply = Extract<VerifyMessage, { readonly _tag: "Frame" }>["frame"]
+
+const received = (state: VerifyState, frame: Reply, now: number): Step => {
   const { underway } = state
-  const isOurs = underway?.comparison.verification === frame.verification
-  if (frame._tag === "VerifyCommit" && !isOurs) return asked(state, frame, message, now)
-  if (underway === null || !isOurs) {
+  if (underway === null || underway.comparison.verification !== frame.verification) {
     // The peer waits for an answer to something that is over here; that it is over it may not know.
     const waits = frame._tag === "VerifyNonce" || frame._tag === "VerifyReveal"
     return waits ? refuse(state, frame.verification, "cancelled", now) : [state, []]
@@ -177,8 +187,6 @@ const received = (state: VerifyState, message: Extract<VerifyMessage, { _tag: "F
       return [{ ...state, underway: { ...underway, confirmedThere: true } }, []]
     case "VerifyCancel":
       return cancelled(state, underway, frame.reason, now)
-    case "VerifyCommit":
-      return broken(state, underway, now)
   }
 }
 
@@ -287,10 +295,7 @@ const cancelled = (state: VerifyState, underway: Underway, reason: string, now: 
 
 const end = (state: VerifyState, underway: Underway, as: VerificationState, reason: string | null): Step => [
   { ...state, underway: null },
-  [
-    { _tag: "StopWaiting" },
-    { _tag: "Show", verification: { ...view(underway, state.peer), state: as, words: [], reason } }
-  ]
+  [{ _tag: "Show", verification: { ...view(underway, state.peer), state: as, words: [], reason } }]
 ]
 
 /** The same, after a word to the other side. */

@@ -1,0 +1,108 @@
+/**
+ * Tells a person when a name or an address that is known comes with another key. Nothing follows from it: the
+ * newcomer is a peer like any other, unverified. One alarm for a peer and a key in an hour, and a few for a peer. It
+ * owns the fibers that watch; they end with the scope.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { limits } from "../config.ts"
+import { format } from "../schema/Address.ts"
+import type { Event } from "../schema/Event.ts"
+import type { Peer } from "../schema/Peer.ts"
+import { type PeerId, short } from "../schema/PeerId.ts"
+import { inert } from "../schema/Text.ts"
+import type { ChangedKey } from "../services/Connection.ts"
+import type { TrustTools } from "./TrustTools.ts"
+
+/** Alarms that were not raised again, or were too many about one peer. */
+export const alarmsSuppressed = Metric.counter("kith_alarms_suppressed", { incremental: true })
+
+/** Alarms remembered; beyond it the oldest are forgotten, and may be raised again. */
+const raisedMax = 4096
+
+/** When which alarms were raised. Pure, but for being changed in place; times are monotonic milliseconds. */
+export class Raised {
+  private readonly at = new Map<string, { readonly peer: PeerId; readonly at: number }>()
+
+  /** Whether to raise the alarm that this peer's name or address came with this key; notes it if so. */
+  raise(peer: PeerId, key: PeerId, now: number): boolean {
+    for (const [known, { at }] of this.at) {
+      if (now - at < Duration.toMillis(limits.alarmEvery) && this.at.size < raisedMax) break
+      this.at.delete(known)
+    }
+    const both = `${peer} ${key}`
+    if (this.at.has(both)) return false
+    let count = 0
+    for (const one of this.at.values()) if (one.peer === peer) count++
+    if (count >= limits.alarmsPerPeerMax) return false
+    this.at.set(both, { peer, at: now })
+    return true
+  }
+}
+
+/** Names that look the same to a person in a hurry. */
+const folded = (name: string): string => inert(name).normalize("NFKC").trim().toLowerCase()
+
+const advice = (key: PeerId) =>
+  `It counts as a stranger. Do not trust it before you have compared words: kith verify ${short(key)}`
+
+export const watch = Effect.fnUntraced(function* (tools: TrustTools) {
+  const { connection, events, registry } = tools
+  const raised = new Raised()
+  /** What each peer called itself in its latest session. */
+  const names = new Map<PeerId, string>()
+
+  const alarm = Effect.fnUntraced(function* (peer: PeerId, key: PeerId, text: string) {
+    const now = Number(yield* Clock.monotonicTimeNanos) / 1e6
+    if (!raised.raise(peer, key, now)) return yield* Metric.update(alarmsSuppressed, 1)
+    yield* Effect.logWarning(text).pipe(Effect.annotateLogs({ peer: short(peer), key: short(key) }))
+    yield* events.publish({ _tag: "Alarm", kind: "changedKey", peer, text })
+  })
+
+  const atAddress = Effect.fnUntraced(function* ({ address, found, peer }: ChangedKey) {
+    const known = Option.getOrUndefined(yield* registry.get(peer))
+    if (known === undefined || known.trust === "blocked") return
+    const name = `${inert(known.name)} (${short(peer)})`
+    const where = `at ${format(address)}, where ${name} was reached before, another key answers: ${short(found)}`
+    yield* alarm(peer, found, `${where}. ${advice(found)}`)
+  })
+
+  /** Notes the name; a change to one that others have is worth an alarm. */
+  const named = Effect.fnUntraced(function* ({ id, name }: Peer, isNew: boolean) {
+    if (name === short(id) || names.get(id) === name) return
+    names.set(id, name)
+    if (!isNew) return
+    const shown = inert(name)
+    for (const [other, its] of names) {
+      if (other === id || folded(its) !== folded(name)) continue
+      const known = Option.getOrUndefined(yield* registry.get(other))
+      if (known === undefined) continue
+      const trust = known.trust === "unverified" ? "" : `${known.trust} `
+      const what = `a peer with another key (${short(id)}) has the name of the ${trust}${shown} (${short(other)})`
+      yield* alarm(other, id, `${what}. ${advice(id)}`)
+    }
+  })
+
+  const heard = (event: Event): Effect.Effect<void> => {
+    switch (event._tag) {
+      case "PeerChanged":
+        return named(event.peer, true)
+      case "PeerRemoved":
+        return Effect.sync(() => void names.delete(event.id))
+      case "Missed":
+        return Effect.flatMap(registry.list, (peers) =>
+          Effect.forEach(peers, (peer) => named(peer, true), { discard: true })
+        )
+      default:
+        return Effect.void
+    }
+  }
+
+  yield* Effect.forEach(yield* registry.list, (peer) => named(peer, false), { discard: true })
+  yield* Effect.forkScoped(Stream.runForEach(events.stream, heard), { startImmediately: true })
+  yield* Effect.forkScoped(Stream.runForEach(connection.changedKeys, atAddress), { startImmediately: true })
+})
