@@ -10,6 +10,7 @@ import { limits } from "../config.ts"
 import type { Frame, FrameTag } from "../schema/Frame.ts"
 import type { PeerId } from "../schema/PeerId.ts"
 import type { Inbound, SessionChange } from "../services/Connection.ts"
+import * as Metrics from "../services/Metrics.ts"
 
 interface Subscriber {
   /** Queues it if it is of a kind this subscriber asked for. */
@@ -41,6 +42,7 @@ export const make = (): Inboxes => {
       Queue.bounded<Inbound<Tag> | SessionChange>(limits.inboxMax + connected.size),
       Queue.shutdown
     )
+    yield* Metrics.sampleQueue("inbox", () => Queue.sizeUnsafe(queue))
     const subscriber: Subscriber = {
       offer: (peer, frame) =>
         isWanted(frame) ? Effect.as(Queue.offer(queue, { peer, frame }), true) : Effect.succeed(false),

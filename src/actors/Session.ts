@@ -18,14 +18,21 @@ import * as Result from "effect/Result"
 import { limits } from "../config.ts"
 import { type Decoded, decode, encode, type Frame, type FrameOf, type GoodbyeReason } from "../schema/Frame.ts"
 import { inert } from "../schema/Text.ts"
+import * as Metrics from "../services/Metrics.ts"
 import type { Link, LinkClosed } from "../services/Transport.ts"
 import { goodbye, type Opened } from "./Greeting.ts"
 
 /** Frames that were read and are nobody's: of a kind this node does not know, or does not handle. */
-export const framesSkipped = Metric.counter("kith_frames_skipped", { incremental: true })
+export const framesSkipped = Metric.counter("kith_frames_skipped_total", {
+  description: "Frames that were read and are nobody's",
+  incremental: true
+})
 
 /** Frames that were understood as JSON and refused by their schema. */
-export const framesRefused = Metric.counter("kith_frames_refused", { incremental: true })
+export const framesRefused = Metric.counter("kith_frames_refused_total", {
+  description: "Frames that their schema refused",
+  incremental: true
+})
 
 /** Frames that travel in one write, at most. */
 const batchMax = 64
@@ -86,6 +93,7 @@ export const make = Effect.fnUntraced(function* (opened: Opened, first: Readonly
     Queue.bounded<Uint8Array, Cause.Done>(limits.outgoingMax),
     Queue.shutdown
   )
+  yield* Metrics.sampleQueue("outgoing", () => Queue.sizeUnsafe(outgoing))
   for (const frame of first) Queue.offerUnsafe(outgoing, encode(frame))
   const asked = yield* Deferred.make<End>()
   const broken = yield* Deferred.make<End>()

@@ -63,7 +63,10 @@ export class Chat extends Context.Service<
 }
 
 /** Chat frames and receipts that were not acted on, by reason: a peer that errs or lies. */
-export const chatFramesIgnored = Metric.counter("kith_chat_frames_ignored", { incremental: true })
+export const chatFramesIgnored = Metric.counter("kith_chat_frames_ignored_total", {
+  description: "Chat frames and receipts that were not acted on, by reason",
+  incremental: true
+})
 
 const ignored = (reason: "gap" | "duplicateId" | "neverSent") =>
   Metric.update(Metric.withAttributes(chatFramesIgnored, { reason }), 1)

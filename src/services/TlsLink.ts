@@ -12,6 +12,7 @@ import * as tls from "node:tls"
 import { type Address, tcp } from "../schema/Address.ts"
 import type { PeerId } from "../schema/PeerId.ts"
 import { LinkBuffer } from "./LinkBuffer.ts"
+import * as Metrics from "./Metrics.ts"
 import { type Link, LinkClosed, type Protocol } from "./Transport.ts"
 
 /** Received and unread bytes above which the socket is paused. What the kernel holds comes on top. */
@@ -89,7 +90,16 @@ export const make = (
   Effect.acquireRelease(
     Effect.sync(() => new TlsLink(wire, known)),
     (link) => link.destroy
+  ).pipe(Effect.tap(measured(wire.socket, known.protocol)))
+
+/** The link and its bytes on the network, for whoever asks. */
+const measured = (socket: tls.TLSSocket, protocol: Protocol) => {
+  const labels = { protocol }
+  return Metrics.sample(Metrics.links, labels, () => (socket.destroyed ? 0 : 1)).pipe(
+    Effect.andThen(Metrics.sample(Metrics.bytes, { direction: "received", ...labels }, () => socket.bytesRead)),
+    Effect.andThen(Metrics.sample(Metrics.bytes, { direction: "sent", ...labels }, () => socket.bytesWritten))
   )
+}
 
 class TlsLink implements Link {
   readonly peer: PeerId

@@ -7,6 +7,7 @@ import type * as tls from "node:tls"
 import { limits } from "../config.ts"
 import { type Address, format, tcp } from "../schema/Address.ts"
 import { type PeerId, short } from "../schema/PeerId.ts"
+import * as Metrics from "./Metrics.ts"
 import * as TlsLink from "./TlsLink.ts"
 import { DialError, type Link, type Protocol } from "./Transport.ts"
 import { dialling, identify, type Known, type Security } from "./TransportTlsSecurity.ts"
@@ -25,6 +26,7 @@ export const dial = (security: Security) =>
     const scope = yield* Scope.fork(yield* Effect.scope)
     return yield* attempt(security, address, options).pipe(
       Scope.provide(scope),
+      Effect.tapError((error) => Metrics.count(Metrics.dialFailures, { reason: error.problem })),
       Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))
     )
   })
