@@ -78,8 +78,16 @@ export const limits = {
   /** Unfinished inbound handshakes being worked on, in all and from one address; more wait unread. */
   handshakesMax: 64,
   handshakesPerAddressMax: 8,
+  /** The same from one IPv6 /64, of which one machine can use every address. */
+  handshakesPerNetworkMax: 32,
   /** Inbound connections waiting for a turn; beyond it they are closed. */
   handshakesWaitingMax: 1024,
+  /** A connection that waited longer for its turn is closed: whoever dialled has given up. */
+  handshakeTurn: Duration.seconds(10),
+  /** Inbound links that are open, in all, from one network (an IPv4 address or an IPv6 /64), and of one peer. */
+  linksMax: 4096,
+  linksPerNetworkMax: 512,
+  linksPerPeerMax: 64,
   /** A quiet link is asked after this, and given up after `dead`: TCP itself would not notice for minutes. */
   heartbeat: Duration.seconds(5),
   dead: Duration.seconds(15),

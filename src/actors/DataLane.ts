@@ -17,6 +17,8 @@ import {
   encodeFrame,
   headerBytes
 } from "../schema/Block.ts"
+import { helloMaxBytes } from "../schema/Frame.ts"
+import { pageMaxBytes } from "../schema/Manifest.ts"
 import type { Link, LinkClosed } from "../services/Transport.ts"
 
 /**
@@ -72,6 +74,8 @@ export class DataLane {
   private rest: Uint8Array = nothing
   private readonly head = new Uint8Array(headerBytes + blockHeadBytes)
   private readonly writing = Semaphore.makeUnsafe(1)
+  /** Until the other side has said what it is here for, no more is set aside for it than before a Hello. */
+  private frameMax: number = helloMaxBytes
 
   constructor(link: Link) {
     this.link = link
@@ -92,6 +96,9 @@ export class DataLane {
           yield* this.fill(headerBytes, blockHeadBytes)
           const block = yield* this.orBroken(decodeBlockHead(this.head.subarray(headerBytes)))
           return { _tag: "Block", ...block, length: header.length - blockHeadBytes } as const
+        }
+        if (header.length > this.frameMax) {
+          return yield* broken(`its first record is ${header.length} bytes, of at most ${this.frameMax}`)
         }
         const body = new Uint8Array(header.length)
         yield* this.body(body)
@@ -146,6 +153,7 @@ export class DataLane {
       yield* Effect.ignore(this.send({ _tag: "Attach", ...attach }))
       const reply = yield* this.read
       if (reply._tag === "Frame" && reply.frame._tag === "AttachReply") {
+        this.frameMax = pageMaxBytes
         if (reply.frame.accepted) return
         return yield* new LaneError({ problem: "refused", detail: reply.frame.reason })
       }
@@ -157,7 +165,10 @@ export class DataLane {
   get attached(): Effect.Effect<Attach, LaneError> {
     return Effect.gen({ self: this }, function* () {
       const first = yield* this.read
-      if (first._tag === "Frame" && first.frame._tag === "Attach") return first.frame
+      if (first._tag === "Frame" && first.frame._tag === "Attach") {
+        this.frameMax = pageMaxBytes
+        return first.frame
+      }
       return yield* broken("the first record was not an Attach")
     }).pipe(this.inTime)
   }

@@ -26,6 +26,7 @@ import { PeerRegistry } from "../services/PeerRegistry.ts"
 import { DialError, type Link, Transport } from "../services/Transport.ts"
 import { dialAny } from "./Dialling.ts"
 import { receive, turnAway } from "./Greeting.ts"
+import { makeInboundReport } from "./InboundReport.ts"
 import * as Inboxes from "./Inboxes.ts"
 import * as PeerActor from "./PeerActor.ts"
 import { makeRoster, type Roster } from "./Roster.ts"
@@ -95,6 +96,7 @@ export const make = Effect.gen(function* () {
     return Option.getOrElse(actor, () => "full" as const)
   })
 
+  const report = makeInboundReport()
   const inbound = Effect.fn("Connection.inbound")(
     function* (link: Link) {
       if (Deferred.isDoneUnsafe(stopping)) return yield* turnAway(link, "shutdown")
@@ -105,14 +107,7 @@ export const make = Effect.gen(function* () {
       const { links: peerLinks } = actor
       yield* peerLinks.use(++links, (handle) => peerLinks.accepted(handle, opened))
     },
-    Effect.catch((error) =>
-      // One that hangs up first has changed its mind: its own dial, or ours, was quicker.
-      error.reason === "closed"
-        ? Effect.logDebug(`An inbound link ended before its Hello.`)
-        : Effect.logWarning("An inbound link did not become a session.").pipe(
-            Effect.annotateLogs({ reason: error.reason, detail: error.detail })
-          )
-    ),
+    (effect, link) => Effect.catch(effect, (error) => report(link, error)),
     (effect, link) => Effect.annotateLogs(effect, { peer: short(link.peer), address: format(link.remote) })
   )
 

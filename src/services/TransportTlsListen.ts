@@ -13,8 +13,11 @@ import type * as Scope from "effect/Scope"
 import * as net from "node:net"
 import { limits } from "../config.ts"
 import { type Address, format } from "../schema/Address.ts"
+import type { PeerId } from "../schema/PeerId.ts"
 import { inert } from "../schema/Text.ts"
 import { HandshakeGate, type Ticket } from "./HandshakeGate.ts"
+import { LinkQuota } from "./LinkQuota.ts"
+import { networkOf } from "./NetworkOf.ts"
 import { OffenceLog } from "./OffenceLog.ts"
 import * as TlsLink from "./TlsLink.ts"
 import { type Link, ListenError } from "./Transport.ts"
@@ -33,7 +36,11 @@ export interface Listener {
 }
 
 /** A connection that did not become a link, and why. */
-class Offence extends Schema.TaggedError<Offence>()("Offence", { reason: Schema.String }) {
+class Offence extends Schema.TaggedError<Offence>()("Offence", {
+  reason: Schema.String,
+  /** It only went away: a dial that was called off, most likely. */
+  isGone: Schema.optionalKey(Schema.Boolean)
+}) {
   override get message(): string {
     return this.reason
   }
@@ -47,11 +54,27 @@ export const listen = Effect.fnUntraced(function* (options: {
   readonly portIsFixed: boolean
   readonly deliver: (link: Inbound) => Effect.Effect<void>
 }) {
-  const report = makeReport()
+  const offended = makeReport()
+  const report = makeTrouble()
   const handshake = makeHandshake(options.security)
+  const quota = new LinkQuota({
+    max: limits.linksMax,
+    perNetworkMax: limits.linksPerNetworkMax,
+    perPeerMax: limits.linksPerPeerMax
+  })
+  const counted = (peer: PeerId, remote: Address) =>
+    Effect.acquireRelease(
+      Effect.suspend(() => {
+        const reason = quota.enter(peer, remote.host)
+        return reason === undefined ? Effect.void : Effect.fail(new Offence({ reason }))
+      }),
+      () => Effect.sync(() => quota.leave(peer, remote.host))
+    )
   const connection = Effect.fnUntraced(function* (raw: net.Socket, remote: Address) {
     yield* Effect.addFinalizer(() => TlsLink.destroyed(raw))
-    yield* options.deliver(yield* handshake(raw, remote))
+    const inbound = yield* handshake(raw, remote)
+    yield* counted(inbound.peer, remote)
+    yield* options.deliver(inbound)
   }, Effect.scoped)
   // The set is closed after the listener: finalizers run in reverse, so nobody comes in behind the last.
   const run = yield* FiberSet.makeRuntime<never, void>()
@@ -62,14 +85,14 @@ export const listen = Effect.fnUntraced(function* (options: {
     if (remote === undefined) return raw.destroy()
     run(
       connection(raw, remote).pipe(
-        Effect.catchTag("Offence", (offence) => report(remote, offence)),
+        Effect.catchTag("Offence", (offence) => offended(remote, offence)),
         Effect.catchCause((cause) =>
           Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("An inbound connection failed", cause)
         )
       )
     )
   })
-  server.on("error", (error) => run(Effect.logWarning(`The listener could not take a connection: ${error.message}`)))
+  server.on("error", (error) => run(report(error)))
   const bound = server.address()
   return typeof bound === "object" && bound !== null
     ? { host: bound.address, port: bound.port }
@@ -80,6 +103,7 @@ export const listen = Effect.fnUntraced(function* (options: {
 const makeHandshake = (security: Security) => {
   const gate = new HandshakeGate({
     max: limits.handshakesMax,
+    perNetworkMax: limits.handshakesPerNetworkMax,
     perAddressMax: limits.handshakesPerAddressMax,
     waitingMax: limits.handshakesWaitingMax
   })
@@ -99,8 +123,11 @@ const makeHandshake = (security: Security) => {
       { interruptible: true }
     )
   return Effect.fnUntraced(function* (raw: net.Socket, remote: Address) {
-    yield* turn(remote)
-    if (raw.destroyed) return yield* new Offence({ reason: "it hung up" })
+    yield* Effect.timeoutOrElse(turn(remote), {
+      duration: limits.handshakeTurn,
+      orElse: () => Effect.fail(new Offence({ reason: `no turn within ${Duration.format(limits.handshakeTurn)}` }))
+    })
+    if (raw.destroyed) return yield* new Offence({ reason: hungUp, isGone: true })
     const wire = TlsLink.acceptWire(raw, accepting(security))
     const known = yield* Effect.timeoutOrElse(secured(wire), {
       duration: limits.tlsHandshake,
@@ -112,7 +139,8 @@ const makeHandshake = (security: Security) => {
 
 const secured = ({ socket }: TlsLink.Wire): Effect.Effect<Known, Offence> =>
   Effect.callback((resume) => {
-    const offend = (reason: string) => resume(Effect.fail(new Offence({ reason })))
+    const offend = (reason: string) =>
+      resume(Effect.fail(new Offence({ reason, isGone: reason === hungUp || reason === "ECONNRESET" })))
     socket.once("secure", () => {
       // A certificate can be odd enough for Node to throw, and this is an event: nobody above would catch it.
       try {
@@ -126,16 +154,35 @@ const secured = ({ socket }: TlsLink.Wire): Effect.Effect<Known, Offence> =>
     // What goes wrong in a handshake comes by the second of these, what goes wrong below it by the first.
     socket.once("error", (error) => offend(TlsLink.reasonOf(error)))
     socket.once("_tlsError", (error: Error) => offend(TlsLink.reasonOf(error)))
-    socket.once("close", () => offend("it hung up"))
+    socket.once("close", () => offend(hungUp))
   })
+
+const hungUp = "it hung up"
 
 const makeReport = () => {
   const offences = new OffenceLog({ every: Duration.minutes(1), addressesMax: 256 })
   return Effect.fnUntraced(function* (remote: Address, offence: Offence) {
-    const suppressed = offences.note(remote.host, yield* Clock.monotonicTimeNanos)
+    if (offence.isGone === true) {
+      return yield* Effect.logDebug("An inbound connection ended before it was a link").pipe(
+        Effect.annotateLogs({ address: format(remote), reason: offence.reason })
+      )
+    }
+    const suppressed = offences.note(networkOf(remote.host), yield* Clock.monotonicTimeNanos)
     if (suppressed === undefined) return
     yield* Effect.logInfo("Closed an inbound connection that is no node's").pipe(
       Effect.annotateLogs({ address: format(remote), reason: inert(offence.reason), suppressed })
+    )
+  })
+}
+
+/** What the listener itself meets, such as too many open files: one line of a kind in a minute. */
+const makeTrouble = () => {
+  const troubles = new OffenceLog({ every: Duration.minutes(1), addressesMax: 16 })
+  return Effect.fnUntraced(function* (error: Error) {
+    const suppressed = troubles.note(TlsLink.reasonOf(error), yield* Clock.monotonicTimeNanos)
+    if (suppressed === undefined) return
+    yield* Effect.logWarning(`The listener could not take a connection: ${error.message}`).pipe(
+      Effect.annotateLogs({ suppressed })
     )
   })
 }

@@ -3,6 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { HandshakeGate, type Ticket } from "../../src/services/HandshakeGate.ts"
+import { LinkQuota } from "../../src/services/LinkQuota.ts"
+import { networkOf } from "../../src/services/NetworkOf.ts"
 import { OffenceLog } from "../../src/services/OffenceLog.ts"
 
 const make = () => new HandshakeGate({ max: 6, perAddressMax: 2, waitingMax: 10 })
@@ -52,6 +54,18 @@ describe("HandshakeGate", () => {
     const other = enter(gate, "other")
     assert.deepStrictEqual(other.decisions, [true])
     assert.strictEqual(gate.working, 3)
+  })
+
+  it("takes the addresses of an IPv6 /64 for one network, and leaves room for the others", () => {
+    const gate = new HandshakeGate({ max: 6, perNetworkMax: 3, perAddressMax: 2, waitingMax: 10 })
+    const many = Array.from({ length: 100 }, (_, n) => enter(gate, `2001:db8::${(n + 1).toString(16)}`))
+    assert.strictEqual(gate.working, 3)
+    assert.strictEqual(gate.waiting, 10)
+    const others = ["2001:db8:0:1::1", "192.0.2.1"].map((address) => enter(gate, address))
+    for (const { decisions } of others) assert.deepStrictEqual(decisions, [true])
+    for (const { ticket } of many) gate.leave(ticket)
+    for (const { ticket } of others) gate.leave(ticket)
+    assert.strictEqual(gate.working + gate.waiting, 0)
   })
 
   it("takes turns by address, not by arrival", () => {
@@ -113,5 +127,48 @@ describe("OffenceLog", () => {
     for (let count = 0; count < 1000; count++) assert.isUndefined(log.note(`other ${count}`, second))
     assert.strictEqual(log.note("c", 60n * second), 1000)
     assert.strictEqual(log.note("d", 60n * second), 0)
+  })
+})
+
+describe("networkOf", () => {
+  it("is the address of IPv4, the first 64 bits of IPv6 with its zone, and any other text itself", () => {
+    const cases: Record<string, ReadonlyArray<string>> = {
+      "192.0.2.1": ["192.0.2.1"],
+      "192.0.2.2": ["192.0.2.2"],
+      "host.example": ["host.example"],
+      "2001:db8:0:0::/64%": ["2001:db8::", "2001:db8::1", "2001:DB8::ffff:1", "2001:0db8:0:0:1:2:3:4"],
+      "2001:db8:1:2::/64%": ["2001:db8:1:2::", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2:3::"],
+      "0:0:0:0::/64%": ["::1", "::"],
+      "fe80:0:0:0::/64%eth0": ["fe80::1%eth0", "fe80::abcd:1%eth0"],
+      "fe80:0:0:0::/64%eth1": ["fe80::1%eth1"]
+    }
+    for (const [network, addresses] of Object.entries(cases)) {
+      for (const address of addresses) assert.strictEqual(networkOf(address), network, address)
+    }
+  })
+})
+
+describe("LinkQuota", () => {
+  it("counts by peer, by network and in all, and gives back what leaves", () => {
+    const quota = new LinkQuota({ max: 4, perNetworkMax: 3, perPeerMax: 2 })
+    assert.isUndefined(quota.enter("a", "192.0.2.1"))
+    assert.isUndefined(quota.enter("a", "192.0.2.2"))
+    assert.match(quota.enter("a", "192.0.2.3") ?? "", /2 links of this peer/)
+    assert.isUndefined(quota.enter("b", "192.0.2.1"))
+    assert.isUndefined(quota.enter("c", "192.0.2.1"))
+    assert.match(quota.enter("d", "192.0.2.1") ?? "", /3 links from its network/)
+    assert.match(quota.enter("d", "192.0.2.9") ?? "", /4 links are open/)
+    quota.leave("a", "192.0.2.1")
+    assert.isUndefined(quota.enter("d", "192.0.2.9"))
+    for (const [peer, address] of [
+      ["a", "192.0.2.2"],
+      ["b", "192.0.2.1"],
+      ["c", "192.0.2.1"],
+      ["d", "192.0.2.9"]
+    ] as const) {
+      quota.leave(peer, address)
+    }
+    assert.strictEqual(quota.open, 0)
+    assert.isUndefined(quota.enter("a", "192.0.2.1"))
   })
 })
