@@ -92,9 +92,44 @@ export interface StagedPart {
   readonly finish: boolean
 }
 
+/** A file that only grows, beside what it speaks of. After a failure it is to be opened anew before more is appended. */
+export interface AppendFile {
+  /** Its bytes from `offset` on, at most `length`; fewer only at its end, none where it was never written. */
+  readonly read: (offset: number, length: number) => Effect.Effect<Uint8Array, FileStoreError>
+  readonly append: (bytes: Uint8Array) => Effect.Effect<void, FileStoreError>
+  /** Makes durable what was appended, and the file itself. A failed sync is never retried. */
+  readonly sync: Effect.Effect<void, FileStoreError>
+  /** Cuts off what is beyond this length: a torn tail. */
+  readonly cut: (length: number) => Effect.Effect<void, FileStoreError>
+}
+
+/** What this node keeps of one transfer in its data directory. Its scope closes what is open. */
+export interface Archive {
+  readonly id: string
+  readonly journal: AppendFile
+  readonly manifest: AppendFile
+  readonly discard: Effect.Effect<void, FileStoreError>
+}
+
+/** A top entry and the name it is to get in the receive folder. */
+export interface Move {
+  readonly top: string
+  readonly name: string
+}
+
+export interface PublishOptions {
+  /** Names that an earlier run chose for what it may have published: it is looked there first. */
+  readonly known?: ReadonlyMap<string, string>
+  /** Hears the names that were chosen, before anything gets one: to be durable when it returns. */
+  readonly note?: (moves: ReadonlyArray<Move>) => Effect.Effect<void, FileStoreError>
+}
+
 /** A place on the receive folder's own file system where one transfer grows, unseen. Its scope closes what is open. */
 export interface Staging {
   readonly id: string
+  /** What is safe in it, and the list that it is of. */
+  readonly journal: AppendFile
+  readonly manifest: AppendFile
   /** The receive folder, absolute. */
   readonly root: string
   /** Makes directories (and those above them) and empty files. */
@@ -107,14 +142,20 @@ export interface Staging {
   readonly remove: (path: RelativePath) => Effect.Effect<void, FileStoreError>
   /** Gives directories their times; nothing is made or removed in them after. Durable with the next `sync`. */
   readonly seal: (directories: ReadonlyArray<StagedEntry>) => Effect.Effect<void, FileStoreError>
+  /** For each file whether it is there with at least so many bytes. */
+  readonly holds: (
+    files: ReadonlyArray<{ readonly path: RelativePath; readonly size: number }>
+  ) => Effect.Effect<ReadonlyArray<boolean>, FileStoreError>
   /**
    * Moves top entries into the receive folder, each in one step and never over anything: where the name exists,
-   * "name (1).txt" is next. For each the absolute path it got, or why not. What is not there is not listed. For now
-   * `skip` and `overwrite` do as `rename`.
+   * "name (1).txt" is next. With `skip` and `overwrite` a directory is merged into one that exists, file by file;
+   * `overwrite` puts a file in the place of a file. A file never takes the place of a directory, nor the reverse. For
+   * each the absolute path it got, or why not. What is not there is not listed. Durable when it returns.
    */
   readonly publish: (
     tops: ReadonlyArray<string>,
-    conflict: ConflictPolicy
+    policy: ConflictPolicy,
+    options?: PublishOptions
   ) => Effect.Effect<ReadonlyArray<Result.Result<string, FileStoreError>>, FileStoreError>
   /** Removes the staging directory and what is left in it, and nothing else. */
   readonly discard: Effect.Effect<void, FileStoreError>
@@ -141,5 +182,13 @@ export class FileStore extends Context.Service<
     readonly target: Effect.Effect<Target, FileStoreError>
     /** Makes a staging directory with this id, which must be a fresh one. */
     readonly stage: (id: string) => Effect.Effect<Staging, FileStoreError, Scope.Scope>
+    /** Opens a staging directory of an earlier run; `root` is the receive folder it is in. ENOENT where it is gone. */
+    readonly reopen: (root: string, id: string) => Effect.Effect<Staging, FileStoreError, Scope.Scope>
+    /** Removes staging directories that nothing was written to since `before` (milliseconds since 1970), but these. */
+    readonly clean: (before: number, but: ReadonlySet<string>) => Effect.Effect<ReadonlyArray<string>, FileStoreError>
+    /** What this node keeps of the transfer with this id, made if it is not there. */
+    readonly archive: (id: string) => Effect.Effect<Archive, FileStoreError, Scope.Scope>
+    /** The ids of all that are kept, and when they were written to last (milliseconds since 1970), the oldest first. */
+    readonly archives: Effect.Effect<ReadonlyArray<{ readonly id: string; readonly writtenAt: number }>, FileStoreError>
   }
 >()("kith/services/FileStore") {}

@@ -11,7 +11,7 @@ import * as Semaphore from "effect/Semaphore"
 import { limits } from "../config.ts"
 import { type Address, format } from "../schema/Address.ts"
 import { AmbiguousPeer, UnknownPeer } from "../schema/Failure.ts"
-import type { AcceptPolicy, Peer, PeerConnectionState, Trust, TrustHow } from "../schema/Peer.ts"
+import type { AcceptPolicy, Availability, Peer, PeerConnectionState, Trust, TrustHow } from "../schema/Peer.ts"
 import { type PeerId, short } from "../schema/PeerId.ts"
 import { Events } from "./Events.ts"
 
@@ -33,6 +33,9 @@ export interface PeerRecord {
   readonly lastSeen: number | null
   /** Dialled and redialled: added by a person, or announcing and not removed. */
   readonly wanted: boolean
+  /** What it said of itself in this session, and whether there is more to say than its name. */
+  readonly status?: Availability | null
+  readonly statusText?: string | null
 }
 
 export class PeerRegistry extends Context.Service<
@@ -69,7 +72,11 @@ export const viewPeer = (peer: PeerRecord): Peer => ({
   ...(typeof peer.trustHow === "string" ? { trustHow: peer.trustHow } : {}),
   addresses: peer.addresses.map(format),
   accept: peer.accept,
-  lastSeen: peer.lastSeen
+  lastSeen: peer.lastSeen,
+  ...(peer.state === "connected" && typeof peer.status === "string" ? { status: peer.status } : {}),
+  ...(peer.state === "connected" && typeof peer.statusText === "string" && peer.statusText !== ""
+    ? { statusText: peer.statusText }
+    : {})
 })
 
 /** Whether two views of one peer look the same. */
@@ -81,6 +88,8 @@ const looksSame = (a: Peer, b: Peer): boolean =>
   a.trustHow === b.trustHow &&
   a.accept === b.accept &&
   a.lastSeen === b.lastSeen &&
+  a.status === b.status &&
+  a.statusText === b.statusText &&
   a.addresses.length === b.addresses.length &&
   a.addresses.every((address, i) => address === b.addresses[i])
 

@@ -17,6 +17,7 @@ import type { PeerId } from "../schema/PeerId.ts"
 import { inert } from "../schema/Text.ts"
 import { HandshakeGate, type Ticket } from "./HandshakeGate.ts"
 import { LinkQuota } from "./LinkQuota.ts"
+import * as Metrics from "./Metrics.ts"
 import { networkOf } from "./NetworkOf.ts"
 import { OffenceLog } from "./OffenceLog.ts"
 import * as TlsLink from "./TlsLink.ts"
@@ -162,6 +163,7 @@ const hungUp = "it hung up"
 const makeReport = () => {
   const offences = new OffenceLog({ every: Duration.minutes(1), addressesMax: 256 })
   return Effect.fnUntraced(function* (remote: Address, offence: Offence) {
+    yield* Metrics.count(Metrics.handshakeFailures, { reason: Metrics.handshakeReason(offence.reason) })
     if (offence.isGone === true) {
       return yield* Effect.logDebug("An inbound connection ended before it was a link").pipe(
         Effect.annotateLogs({ address: format(remote), reason: offence.reason })

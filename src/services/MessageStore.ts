@@ -1,0 +1,77 @@
+/**
+ * Messages on disk: what was said, to whom, how far it got, and the counters by which each is shown exactly once. What
+ * an effect of this store returned has happened and stays, whatever happens to the node or the machine.
+ *
+ * Its parts are MessageStoreSent, MessageStoreReceived and MessageStorePages.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
+import { SqlClient } from "effect/sql/SqlClient"
+import type { Epoch, MessageId } from "../schema/Id.ts"
+import type { Message } from "../schema/Message.ts"
+import type { PeerId } from "../schema/PeerId.ts"
+import { Database, type DatabaseError } from "./Database.ts"
+import { type Found, makePages, type Page, type PageOptions } from "./MessageStorePages.ts"
+import { type Arrival, makeReceived, type Received, type Unread } from "./MessageStoreReceived.ts"
+import { type Advanced, makeSent, type Numbered, type Outbox, type Progress, type Waiting } from "./MessageStoreSent.ts"
+
+export type { Advanced, Arrival, Found, Numbered, Outbox, Page, PageOptions, Progress, Received, Unread, Waiting }
+
+export class MessageStore extends Context.Service<
+  MessageStore,
+  {
+    /**
+     * Keeps a message of this node and gives it its next number with each of its recipients; `fresh` is the epoch of
+     * those it never wrote to. States begin at `queued`. A message that is kept already gets no numbers. How much may
+     * wait is for its caller to bound.
+     */
+    readonly append: (message: Message, fresh: Epoch) => Effect.Effect<ReadonlyArray<Numbered>, DatabaseError>
+    /** What is to be sent to whom, in numbers: one for each peer that was ever written to. */
+    readonly outboxes: Effect.Effect<ReadonlyArray<Outbox>, DatabaseError>
+    /** What waits for a peer, in order, from the number that follows `after` on; at most `limits.outboxMax`. */
+    readonly outbox: (
+      peer: PeerId,
+      options: { readonly after: number; readonly limit: number }
+    ) => Effect.Effect<ReadonlyArray<Waiting>, DatabaseError>
+    /** A peer's receipt, or how far its session was written. States only go forward. */
+    readonly advance: (peer: PeerId, progress: Progress) => Effect.Effect<Advanced, DatabaseError>
+    /** What was written to a session that is over waits again: of this peer, or (null) of all. Returns what changed. */
+    readonly requeue: (peer: PeerId | null) => Effect.Effect<ReadonlyArray<Message>, DatabaseError>
+    /** Begins a new epoch with a peer and numbers what waits for it from 1. */
+    readonly renumber: (peer: PeerId, fresh: Epoch) => Effect.Effect<void, DatabaseError>
+    /**
+     * Takes what came from peers, in order, each exactly once by its number, and says of each what became of it. All of
+     * them in one transaction: give it whatever has come, not one at a time.
+     */
+    readonly receive: (arrivals: ReadonlyArray<Arrival>) => Effect.Effect<ReadonlyArray<Received>, DatabaseError>
+    /** How many messages nobody here has read, of each sender, to this node and to everyone. */
+    readonly unread: Effect.Effect<ReadonlyArray<Unread>, DatabaseError>
+    /** Everything of this sender up to this message was read. Returns the receipts that say so: none if it was before. */
+    readonly markRead: (
+      from: PeerId,
+      id: MessageId
+    ) => Effect.Effect<ReadonlyArray<{ readonly epoch: Epoch; readonly seq: number }>, DatabaseError>
+    readonly get: (from: PeerId, id: MessageId) => Effect.Effect<Option.Option<Message>, DatabaseError>
+    readonly history: (options: PageOptions) => Effect.Effect<Page<Message>, DatabaseError>
+    /**
+     * Messages that hold all of the words: whole ones, but for the last, which may be the beginning of one. Quotes join
+     * words to a phrase. No query is wrong; one without words finds nothing.
+     */
+    readonly search: (query: string, options: PageOptions) => Effect.Effect<Page<Found>, DatabaseError>
+  }
+>()("kith/services/MessageStore") {
+  static readonly layer: Layer.Layer<MessageStore, never, Database | SqlClient> = Layer.effect(
+    this,
+    Effect.gen(function* () {
+      const database = yield* Database
+      const sql = yield* SqlClient
+      return MessageStore.of({
+        ...makeSent(database, sql),
+        ...makeReceived(database, sql),
+        ...makePages(database, sql)
+      })
+    })
+  )
+}
