@@ -1,0 +1,462 @@
+/** MessageStore: what it says and keeps is what a few lists in memory would, across restarts and page by page. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import * as Context from "effect/Context"
+import { SqlClient } from "effect/sql/SqlClient"
+import { join } from "node:path"
+import { limits } from "../../src/config.ts"
+import type { Message } from "../../src/schema/Message.ts"
+import { chatMaxBytes } from "../../src/schema/Text.ts"
+import { epochsMax } from "../../src/services/ChatState.ts"
+import { Database, layerFile } from "../../src/services/Database.ts"
+import { type Arrival, MessageStore } from "../../src/services/MessageStore.ts"
+import { someEpoch, someId, someMessage } from "../Some.ts"
+import { temporaryDirectory } from "./DatabaseDirectory.ts"
+import { makeModel, peerOf, self, Step } from "./MessageStoreModel.ts"
+
+const memory = MessageStore.layer.pipe(Layer.provideMerge(Database.layerMemory))
+const file = (directory: string) => MessageStore.layer.pipe(Layer.provideMerge(layerFile(join(directory, "kith.db"))))
+
+const [alice, bob, carol] = [peerOf(0), peerOf(1), peerOf(2)]
+
+const message = (n: number, text: string, recipients: ReadonlyArray<Message["from"]>): Message => ({
+  id: someMessage(n),
+  from: self,
+  to: recipients.length === 1 ? (recipients[0] ?? null) : null,
+  text,
+  sentAt: n,
+  state: "queued",
+  recipients: recipients.map((peer) => ({ peer, state: "queued" }))
+})
+
+const arrival = (n: number, text: string, more: Partial<Arrival> = {}): Arrival => ({
+  peer: alice,
+  to: self,
+  id: someMessage(1000 + n),
+  epoch: someEpoch(1),
+  first: 1,
+  seq: n,
+  sentAt: n,
+  text,
+  ...more
+})
+
+const texts = (page: { readonly items: ReadonlyArray<Message> }) => page.items.map((one) => one.text)
+
+/** A store that may be closed and opened again over the same file. */
+const reopening = Effect.gen(function* () {
+  const directory = yield* temporaryDirectory
+  const open = Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const context = yield* Layer.build(file(directory)).pipe(Scope.provide(scope))
+    return { store: Context.get(context, MessageStore), close: Scope.close(scope, Exit.void) }
+  })
+  let current = yield* open
+  yield* Effect.addFinalizer(() => Effect.suspend(() => current.close))
+  const reopen = Effect.gen(function* () {
+    yield* current.close
+    current = yield* open
+  })
+  return { store: () => current.store, reopen }
+})
+
+/** The first message of an epoch. */
+const first = (epoch: number, n: number) => arrival(1, "x", { epoch: someEpoch(epoch), id: someMessage(n) })
+
+const find = (query: string) =>
+  Effect.gen(function* () {
+    const store = yield* MessageStore
+    return (yield* store.search(query, { limit: 100 })).items.map((one) => one.message.text)
+  })
+
+describe("MessageStore", () => {
+  it.live.prop(
+    "does and keeps what lists in memory would, whatever happens in whatever order",
+    [Schema.Array(Step).check(Schema.isMaxLength(40))],
+    ([steps]) =>
+      Effect.gen(function* () {
+        const model = makeModel()
+        const { reopen, store } = yield* reopening
+        let fresh = 100
+        // So that everyone's recipients stand in one order.
+        const everyone = [0, 1, 2, 3].map(peerOf)
+        const hello = { ...message(0, "hello", everyone), id: model.nextId() }
+        assert.deepStrictEqual(yield* store().append(hello, someEpoch(99)), model.append(hello, someEpoch(99)))
+
+        for (const step of steps) {
+          switch (step._tag) {
+            case "Append": {
+              const to = step.to === null ? everyone : [peerOf(step.to)]
+              const one = { ...message(fresh, `text ${fresh}`, to), id: model.nextId() }
+              const epoch = someEpoch(++fresh)
+              assert.sameDeepMembers([...(yield* store().append(one, epoch))], model.append(one, epoch))
+              break
+            }
+            case "Advance": {
+              const counter = model.counterOf(peerOf(step.peer))
+              const progress = {
+                epoch: counter?.epoch ?? someEpoch(0),
+                seq: Math.max(0, (counter?.next ?? 1) - 1 + step.back),
+                state: step.state
+              }
+              assert.deepStrictEqual(
+                yield* store().advance(peerOf(step.peer), progress),
+                model.advance(peerOf(step.peer), progress)
+              )
+              break
+            }
+            case "Requeue": {
+              const peer = step.peer === null ? null : peerOf(step.peer)
+              assert.deepStrictEqual(yield* store().requeue(peer), model.requeue(peer))
+              break
+            }
+            case "Renumber": {
+              const epoch = someEpoch(++fresh)
+              yield* store().renumber(peerOf(step.peer), epoch)
+              model.renumber(peerOf(step.peer), epoch)
+              break
+            }
+            case "Receive": {
+              const arrivals: Array<Arrival> = []
+              const expected = step.arrivals.map(({ ahead, epoch, first, isRepeated, peer }) => {
+                const id = model.nextId()
+                const last = model.lastShown(peerOf(peer), someEpoch(epoch))
+                const one = arrival(Math.max(1, last + 1 + ahead), `text ${id}`, {
+                  peer: peerOf(peer),
+                  to: first % 2 === 0 ? null : self,
+                  id: isRepeated ? (arrivals.at(-1)?.id ?? id) : id,
+                  epoch: someEpoch(epoch),
+                  first: Math.max(1, last + 1 - first)
+                })
+                arrivals.push(one)
+                return model.receive(one)
+              })
+              assert.deepStrictEqual(yield* store().receive(arrivals), expected)
+              break
+            }
+            case "MarkRead": {
+              const theirs = model.kept.filter((one) => one.message.from === peerOf(step.peer))
+              const id = theirs.at(-1 - step.back)?.message.id ?? someMessage(0)
+              assert.sameDeepMembers(
+                [...(yield* store().markRead(peerOf(step.peer), id))],
+                model.markRead(peerOf(step.peer), id)
+              )
+              break
+            }
+            case "Reopen":
+              yield* reopen
+          }
+        }
+
+        yield* reopen
+        assert.deepStrictEqual((yield* store().history({ limit: 1000 })).items, model.history())
+        assert.sameDeepMembers([...(yield* store().outboxes)], model.outboxes())
+        const unread = yield* store().unread
+        for (const peer of everyone) {
+          assert.deepStrictEqual((yield* store().history({ limit: 1000, peer })).items, model.history(peer))
+          assert.deepStrictEqual(yield* store().outbox(peer, { after: 0, limit: 1000 }), model.outbox(peer))
+          for (const toEveryone of [true, false]) {
+            const count = unread.find((one) => one.peer === peer && one.toEveryone === toEveryone)?.count ?? 0
+            assert.strictEqual(count, model.unread(peer, toEveryone))
+          }
+        }
+      }),
+    { arbitrary: { runs: 100 } }
+  )
+
+  it.live("shows a message once, however often and after however many restarts it comes", () =>
+    Effect.gen(function* () {
+      const { reopen, store } = yield* reopening
+      const shown: Array<string> = []
+      for (let round = 0; round < 5; round++) {
+        for (let n = 1; n <= 20; n++) {
+          for (const one of yield* store().receive([arrival(n, `m${n}`), arrival(n, `m${n}`)])) {
+            if (one.message !== null) shown.push(one.message.text)
+            assert.isAtLeast(one.last, n)
+          }
+        }
+        yield* reopen
+      }
+      assert.deepStrictEqual(
+        shown,
+        Array.from({ length: 20 }, (_, n) => `m${n + 1}`)
+      )
+      assert.strictEqual((yield* store().history({ limit: 100 })).items.length, 20)
+    })
+  )
+
+  it.effect("gives callers at once their numbers without a gap, and receives what many bring at once", () =>
+    Effect.gen(function* () {
+      const store = yield* MessageStore
+      const numbers = yield* Effect.forEach(
+        Array.from({ length: 200 }, (_, n) => message(n, `t${n}`, n % 2 === 0 ? [bob] : [bob, carol])),
+        (one) => store.append(one, someEpoch(7)),
+        { concurrency: "unbounded" }
+      )
+      const ofBob = numbers.flat().filter((one) => one.peer === bob)
+      assert.sameMembers(
+        ofBob.map((one) => one.seq),
+        Array.from({ length: 200 }, (_, n) => n + 1)
+      )
+      assert.strictEqual(numbers.flat().filter((one) => one.peer === carol).length, 100)
+      yield* Effect.forEach(
+        Array.from({ length: 50 }, (_, n) => n),
+        (n) => store.receive([arrival(1, "first", { peer: someId(100 + n) })]),
+        { concurrency: "unbounded" }
+      )
+      assert.strictEqual((yield* store.history({ limit: 1000 })).items.length, 250)
+    }).pipe(Effect.provide(memory))
+  )
+
+  it.effect("does not let one peer take the place of another's message by copying its id", () =>
+    Effect.gen(function* () {
+      const store = yield* MessageStore
+      const copied = arrival(1, "copy", { peer: bob })
+      const own = arrival(1, "own", { peer: alice, id: copied.id })
+      const received = yield* store.receive([copied, own])
+      assert.deepStrictEqual(
+        received.map((one) => one.verdict),
+        ["new", "new"]
+      )
+      const found = yield* store.get(alice, own.id)
+      assert.strictEqual(Option.getOrThrow(found).text, "own")
+      assert.isTrue(Option.isNone(yield* store.get(carol, own.id)))
+    }).pipe(Effect.provide(memory))
+  )
+
+  it.effect("remembers so many epochs of a peer, those heard last", () =>
+    Effect.gen(function* () {
+      const store = yield* MessageStore
+      for (let epoch = 0; epoch <= epochsMax; epoch++) yield* store.receive([first(epoch, 2000 + epoch)])
+      assert.strictEqual((yield* store.receive([first(epochsMax, 3000)]))[0]?.verdict, "again")
+      assert.strictEqual((yield* store.receive([first(1, 3001)]))[0]?.verdict, "again")
+      // The first was forgotten, and only the peer itself can make use of that.
+      assert.strictEqual((yield* store.receive([first(0, 3002)]))[0]?.verdict, "new")
+    }).pipe(Effect.provide(memory))
+  )
+
+  it.effect("says so when a peer has seen more than this database ever sent, and lets it be numbered anew", () =>
+    Effect.gen(function* () {
+      const store = yield* MessageStore
+      yield* store.append(message(1, "after the copy was restored", [bob]), someEpoch(1))
+      const receipt = { epoch: someEpoch(1), seq: 5, state: "delivered" } as const
+      assert.deepStrictEqual(yield* store.advance(bob, receipt), { changed: [], isAhead: true })
+      yield* store.renumber(bob, someEpoch(2))
+      const [waiting] = yield* store.outbox(bob, { after: 0, limit: 10 })
+      assert.deepInclude(waiting, { epoch: someEpoch(2), seq: 1 })
+      const again = yield* store.advance(bob, { epoch: someEpoch(2), seq: 1, state: "delivered" })
+      assert.deepStrictEqual(
+        again.changed.map((one) => one.state),
+        ["delivered"]
+      )
+    }).pipe(Effect.provide(memory))
+  )
+
+  it.effect("keeps any text exactly", () =>
+    Effect.gen(function* () {
+      const store = yield* MessageStore
+      const all = [
+        "\u0000",
+        "a\u0000b",
+        "e\u0301 é 🎉👨‍👩‍👧",
+        "'; DROP TABLE messages; --",
+        "\u202etxt",
+        " \n\t",
+        "𐍈".repeat(chatMaxBytes / 4)
+      ]
+      yield* store.receive(all.map((text, n) => arrival(n + 1, text)))
+      for (const text of all) yield* store.append(message(5000 + all.indexOf(text), text, [bob]), someEpoch(1))
+      const kept = texts(yield* store.history({ limit: 100 }))
+      assert.deepStrictEqual(kept, [...all.toReversed(), ...all.toReversed()])
+    }).pipe(Effect.provide(memory))
+  )
+
+  it.effect("is read page by page, each message once, while others are added", () =>
+    Effect.gen(function* () {
+      const store = yield* MessageStore
+      yield* store.receive(Array.from({ length: 250 }, (_, n) => arrival(n + 1, `m${n + 1}`)))
+      const read: Array<string> = []
+      let before: number | null = Number.MAX_SAFE_INTEGER
+      while (before !== null) {
+        const page: Effect.Success<ReturnType<typeof store.history>> = yield* store.history({ limit: 30, before })
+        read.push(...texts(page))
+        before = page.before
+        yield* store.append(message(9000 + read.length, "meanwhile", [bob]), someEpoch(1))
+      }
+      assert.deepStrictEqual(
+        read,
+        Array.from({ length: 250 }, (_, n) => `m${250 - n}`)
+      )
+      assert.strictEqual((yield* store.history({ limit: 0 })).items.length, 1)
+      assert.deepStrictEqual(yield* store.history({ limit: 10, before: 0 }), { items: [], before: null })
+      assert.deepStrictEqual(yield* store.history({ limit: 10, peer: someId(77) }), { items: [], before: null })
+    }).pipe(Effect.provide(memory))
+  )
+
+  it.effect("ends a page early where messages are long", () =>
+    Effect.gen(function* () {
+      const store = yield* MessageStore
+      const long = "x".repeat(chatMaxBytes)
+      yield* store.receive(Array.from({ length: 100 }, (_, n) => arrival(n + 1, long)))
+      const page = yield* store.history({ limit: 1000 })
+      assert.isBelow(page.items.length, 70)
+      const rest = yield* store.history({ limit: 1000, before: page.before ?? 0 })
+      assert.strictEqual(page.items.length + rest.items.length, 100)
+      assert.isNull(rest.before)
+    }).pipe(Effect.provide(memory))
+  )
+
+  it.effect("keeps the newest beyond its bound, and what still waits for a peer", () =>
+    Effect.gen(function* () {
+      const store = yield* MessageStore
+      const sql = yield* SqlClient
+      yield* store.append(message(1, "waits", [bob]), someEpoch(1))
+      yield* store.append(message(2, "arrived", [carol]), someEpoch(1))
+      yield* store.advance(carol, { epoch: someEpoch(1), seq: 1, state: "delivered" })
+      yield* store.receive(Array.from({ length: 30 }, (_, n) => arrival(n + 1, `old${n}`)))
+      // As if as many messages as are kept had come in between.
+      yield* sql`INSERT INTO messages (n, id, sender, text, sent_at) VALUES (${limits.messagesMax}, 'x', 1, 'x', 0)`
+      yield* store.receive(Array.from({ length: 70 }, (_, n) => arrival(31 + n, `new${n}`)))
+      const rows = yield* sql`SELECT text FROM messages WHERE n < ${limits.messagesMax} ORDER BY n`.values
+      assert.deepStrictEqual(rows, [["waits"]])
+      assert.deepStrictEqual(yield* store.search("old1", { limit: 10 }), { items: [], before: null })
+      assert.strictEqual((yield* store.search("new1", { limit: 100 })).items.length, 11)
+      assert.strictEqual((yield* store.unread)[0]?.count, 70)
+    }).pipe(Effect.provide(memory))
+  )
+})
+
+describe("MessageStore.search", () => {
+  const said = [
+    "The quick brown fox",
+    "Le café est prêt à Orléans",
+    "私は明日東京に行きます",
+    "party 🎉🎉 tonight 👍🏽",
+    'she said "hello there" AND left',
+    "foo_bar-baz v1.2.3 user@example.org",
+    "ＦＵＬＬ width STRASSE"
+  ]
+  const filled = Effect.gen(function* () {
+    const store = yield* MessageStore
+    yield* store.receive(said.map((text, n) => arrival(n + 1, text)))
+    return store
+  })
+  const cases: ReadonlyArray<readonly [query: string, found: ReadonlyArray<number>]> = [
+    ["quick", [0]],
+    ["QUI", [0]],
+    ["qu", []],
+    ["fox quick", [0]],
+    ["fox cafe", []],
+    ['"quick brown"', [0]],
+    ['"brown quick"', []],
+    ['"quick bro', []],
+    ["cafe", [1]],
+    ["PRÊT orleans", [1]],
+    ["東京", [2]],
+    ["明日 東京", [2]],
+    ["京東", []],
+    ["🎉", [3]],
+    ["🎉🎉", [3]],
+    ["👍", [3]],
+    ["hello AND", [4]],
+    ["said OR", []],
+    ["foo_bar", [5]],
+    ["user@example.org", [5]],
+    ["v1.2", [5]],
+    ["2.3", [5]],
+    ["full", [6]],
+    ["the", [4, 0]],
+    ["", []],
+    ["   ", []],
+    ["!!! *", []]
+  ]
+  for (const [query, found] of cases) {
+    it.effect(`${JSON.stringify(query)} finds ${found.length}`, () =>
+      Effect.gen(function* () {
+        yield* filled
+        assert.deepStrictEqual(
+          yield* find(query),
+          found.map((n) => said[n])
+        )
+      }).pipe(Effect.provide(memory))
+    )
+  }
+
+  it.effect("takes whatever is typed for words, and never for an error", () =>
+    Effect.gen(function* () {
+      const store = yield* filled
+      const typed = [
+        '"',
+        '""',
+        '"a" "',
+        "a*",
+        "*",
+        "(",
+        ")",
+        "a AND",
+        "NOT",
+        "NEAR(a b, 3)",
+        "words:a",
+        "{who} : k1",
+        "^a",
+        "a + b",
+        "-a",
+        "'; --",
+        "\u0000",
+        "\ud800",
+        "ﷺ ½ ⑴",
+        "a".repeat(100_000),
+        '" '.repeat(5000)
+      ]
+      for (const query of typed) yield* store.search(query, { limit: 5 })
+      for (const query of typed) yield* store.search(query, { limit: 5, peer: alice })
+    }).pipe(Effect.provide(memory))
+  )
+
+  it.effect.prop("takes any text at all", [Schema.String], ([query]) =>
+    Effect.gen(function* () {
+      const store = yield* filled
+      yield* store.search(query, { limit: 5 })
+    }).pipe(Effect.provide(memory))
+  )
+
+  it.effect("shows where it stands", () =>
+    Effect.gen(function* () {
+      const store = yield* filled
+      yield* store.receive([arrival(said.length + 1, `${"before ".repeat(100)}Tōkyō 東京 ${"after ".repeat(100)}`)])
+      const { items } = yield* store.search("tokyo", { limit: 5 })
+      const pieces = items[0]?.excerpt ?? []
+      assert.deepStrictEqual(
+        pieces.filter((one) => one.isMatch).map((one) => one.text),
+        ["Tōkyō"]
+      )
+      assert.isBelow(pieces.map((one) => one.text).join("").length, 220)
+      assert.isTrue(pieces[0]?.text === "…" && pieces.at(-1)?.text === "…")
+    }).pipe(Effect.provide(memory))
+  )
+
+  it.effect("narrows to a conversation, both ways, and pages", () =>
+    Effect.gen(function* () {
+      const store = yield* filled
+      yield* store.append(message(1, "the answer", [alice, bob]), someEpoch(1))
+      yield* store.append(message(2, "the other answer", [bob]), someEpoch(1))
+      const of = (peer: Message["from"]) =>
+        Effect.map(store.search("the", { limit: 100, peer }), ({ items }) => items.map((one) => one.message.text))
+      assert.deepStrictEqual(yield* of(alice), ["the answer", said[4], said[0]])
+      assert.deepStrictEqual(yield* of(bob), ["the other answer", "the answer"])
+      assert.deepStrictEqual(yield* of(someId(50)), [])
+      const first = yield* store.search("the", { limit: 3 })
+      const second = yield* store.search("the", { limit: 3, before: first.before ?? 0 })
+      assert.deepStrictEqual(
+        [...first.items, ...second.items].map((one) => one.message.text),
+        ["the other answer", "the answer", said[4], said[0]]
+      )
+      assert.isNull(second.before)
+    }).pipe(Effect.provide(memory))
+  )
+})
