@@ -26,6 +26,14 @@ export const DataFrame = Schema.TaggedUnion({
   WantPage: { page: Number_ },
   /** Sender: that page. The last one states the totals. */
   Page: { page: Number_, entries: Schema.Array(Entry), totals: Schema.optionalKey(Totals) },
+  /**
+   * Receiver, before it wants blocks, where it does not take all: the ranges (`[first, count]`) of entries that it
+   * takes, by their index in the manifest, in order; `last` with the last of them.
+   */
+  Taken: {
+    ranges: Schema.Array(Schema.Tuple([Number_, Number_])).check(Schema.isMaxLength(4096)),
+    last: Schema.Boolean
+  },
   /** Receiver: send me blocks `first` to `first + count - 1`. */
   Want: { first: Number_, count: Number_.check(Schema.isBetween({ minimum: 1, maximum: wantsMax })) },
   /** Receiver: these ranges (`[first, count]`) are on disk and will not be asked for again. */

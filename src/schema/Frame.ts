@@ -11,8 +11,9 @@ import * as Schema from "effect/Schema"
 import { Port } from "./Address.ts"
 import { Bytes32, Epoch, GroupId, Instance, MessageId, TicketId, TransferId, VerificationId } from "./Id.ts"
 import { Mtime, Size } from "./Manifest.ts"
+import { publishedMax, TransferPriority } from "./Offer.ts"
 import { PeerId } from "./PeerId.ts"
-import { pathMaxBytes } from "./RelativePath.ts"
+import { componentMaxBytes, pathMaxBytes } from "./RelativePath.ts"
 import { bounded, ChatText, Name, Reason, Word } from "./Text.ts"
 
 /** The protocol this code speaks. Another major version is refused; a newer minor one must interoperate. */
@@ -43,8 +44,8 @@ export const Frame = Schema.TaggedUnion({
   Goodbye: { reason: Word, message: Schema.optionalKey(Reason) },
   /** A frame was understood as JSON but not accepted; the link lives. */
   Refused: { frame: Word, reason: Reason },
-  /** The sender's name has changed. */
-  Profile: { name: Name },
+  /** The sender's name or status has changed. A status that is not known here counts as `available`. */
+  Profile: { name: Name, status: Schema.optionalKey(Word), statusText: Schema.optionalKey(bounded({ max: 256 })) },
   /**
    * One chat message. `(epoch, seq)` counts, from 1, what this sender sent to this receiver; `first` is the oldest
    * number of this epoch that the receiver has not acknowledged, at most `seq`.
@@ -67,18 +68,45 @@ export const Frame = Schema.TaggedUnion({
     )
   },
   /** I would like to send you this. The manifest is pulled on a data link. */
-  Offer: { transfer: TransferId, group: GroupId, name: Name, files: Counter, directories: Counter, bytes: Size },
-  /** What became of an offer, once its whole manifest was seen. */
-  OfferReply: { transfer: TransferId, decision: Schema.Literals(["accepted", "declined"]), reason: Reason },
+  Offer: {
+    transfer: TransferId,
+    group: GroupId,
+    name: Name,
+    files: Counter,
+    directories: Counter,
+    bytes: Size,
+    /** In which order the receiver takes them; `normal` where it is not said. */
+    priority: Schema.optionalKey(TransferPriority)
+  },
+  /**
+   * What became of an offer, once its whole manifest was seen. `taken`: what it comes to, where only a part of it was
+   * accepted or can be stored; which part is said on the data link.
+   */
+  OfferReply: {
+    transfer: TransferId,
+    decision: Schema.Literals(["accepted", "declined"]),
+    reason: Reason,
+    taken: Schema.optionalKey(Schema.Struct({ files: Counter, directories: Counter, bytes: Size }))
+  },
+  /** From the receiver: what it does meanwhile with what it accepted: `queued` or `publishing`. Others mean nothing yet. */
+  TransferStatus: { transfer: TransferId, status: Word },
   TransferControl: { transfer: TransferId, action: Schema.Literals(["pause", "resume", "cancel"]), reason: Reason },
-  /** From the receiver: it is over, and how. `failed` names at most 100 entries. */
+  /**
+   * From the receiver: it is over, and how. `failed` names at most 100 entries. `published`: what the first entries at
+   * the top are called where they are now, below its receive folder.
+   */
   TransferDone: {
     transfer: TransferId,
     outcome: Schema.Literals(["done", "partial", "failed"]),
     failed: Schema.Array(Schema.Struct({ path: bounded({ max: pathMaxBytes }), reason: Reason })).check(
       Schema.isMaxLength(100)
     ),
-    error: Reason
+    error: Reason,
+    published: Schema.optionalKey(
+      Schema.Array(
+        Schema.Struct({ path: bounded({ max: componentMaxBytes }), name: bounded({ max: componentMaxBytes }) })
+      ).check(Schema.isMaxLength(publishedMax))
+    )
   },
   /** The receiver could not reach the sender: dial me for this transfer. */
   DialMe: { transfer: TransferId, lane: Counter, attempt: Counter },

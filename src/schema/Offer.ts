@@ -18,6 +18,13 @@ export const TransferState = Schema.Literals([
 ])
 export type TransferState = typeof TransferState.Type
 
+/** Which transfers have their turn first. */
+export const TransferPriority = Schema.Literals(["low", "normal", "high"])
+export type TransferPriority = typeof TransferPriority.Type
+
+/** Names of what was published that are kept and told. */
+export const publishedMax = 64
+
 /** States that nothing leaves. */
 export const isOver = (state: TransferState): boolean =>
   state === "done" || state === "partial" || state === "failed" || state === "cancelled" || state === "declined"
@@ -43,12 +50,23 @@ export const Transfer = Schema.Struct({
   /** Bytes safe at the receiver so far. */
   bytes: Schema.Natural,
   totalBytes: Schema.Natural,
+  /** Files of which every byte is safe. */
+  filesDone: Schema.optionalKey(Schema.Natural),
   /** Smoothed; 0 when not running. */
   bytesPerSecond: Schema.Natural,
+  /** Until it is done at this speed; null when that cannot be said. */
+  secondsLeft: Schema.optionalKey(Schema.NullOr(Schema.Natural)),
+  priority: Schema.optionalKey(TransferPriority),
+  /** Which side paused it, or null. */
+  pausedBy: Schema.optionalKey(Schema.NullOr(Schema.Literals(["here", "peer", "both"]))),
   /** Why it is not done, in a sentence, or null. */
   error: Schema.NullOr(Schema.String),
-  /** Receiving: the absolute paths of what was published. */
+  /** Receiving: the absolute paths of what was published. Sending: its names below the peer's receive folder. */
   published: Schema.Array(Schema.String),
+  /** What was offered under a name that was taken, and is called otherwise now; at most 64. */
+  renamed: Schema.optionalKey(Schema.Array(Schema.Struct({ path: Schema.String, name: Schema.String }))),
+  /** Entries that the receiver chose not to take: how many, and the first 100 by name. */
+  notTaken: Schema.optionalKey(Schema.Struct({ count: Schema.Natural, paths: Schema.Array(Schema.String) })),
   /** Entries that were left out or failed; at most 100 are kept, `problemCount` counts all. */
   problems: Schema.Array(EntryProblem),
   problemCount: Schema.Natural,
