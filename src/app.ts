@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as PeerActors from "./actors/PeerActors.ts"
 import * as Supervisor from "./actors/Supervisor.ts"
 import * as TransferActors from "./actors/TransferActors.ts"
+import * as TrustActors from "./actors/TrustActors.ts"
 import { NodeConfig, type NodeSettings } from "./config.ts"
 import { Chat } from "./services/Chat.ts"
 import type { Connection } from "./services/Connection.ts"
@@ -21,6 +22,7 @@ import { PeerRegistry } from "./services/PeerRegistry.ts"
 import type { Transfer } from "./services/Transfer.ts"
 import type { ListenError, Transport } from "./services/Transport.ts"
 import * as TransportTls from "./services/TransportTls.ts"
+import type { Trust } from "./services/Trust.ts"
 
 /** What a running node offers to its faces and to an app that embeds it. */
 export type NodeServices =
@@ -32,6 +34,7 @@ export type NodeServices =
   | Connection
   | Chat
   | Transfer
+  | Trust
   | Events
 
 /** The parts of the machine a node stands on; a simulation brings its own. */
@@ -42,6 +45,7 @@ export const layerOn = <E, R>(
   machine: Layer.Layer<Machine, E, R>
 ): Layer.Layer<Exclude<NodeServices, NodeConfig> | Machine, E, R | NodeConfig> =>
   Supervisor.layer.pipe(
+    Layer.provideMerge(TrustActors.layer),
     Layer.provideMerge(Layer.mergeAll(Discovery.layer, Chat.layer, TransferActors.layer)),
     Layer.provideMerge(PeerActors.layer),
     Layer.provideMerge(PeerRegistry.layer),

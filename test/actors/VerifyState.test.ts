@@ -258,9 +258,16 @@ describe("in every order", () => {
   })
 })
 
-describe("a peer that does not keep to the rules", () => {
-  const commitment = someBytes32(5)
+const commitment = someBytes32(5)
 
+const frames = (verification: State.VerifyFrame["verification"]): ReadonlyArray<State.VerifyFrame> => [
+  { _tag: "VerifyCommit", verification, commitment },
+  { _tag: "VerifyNonce", verification, nonce: someBytes32(1) },
+  { _tag: "VerifyReveal", verification, nonce: someBytes32(1) },
+  { _tag: "VerifyConfirm", verification }
+]
+
+describe("a peer that does not keep to the rules", () => {
   it("shows at most three comparisons in ten minutes, and gets few answers", () => {
     const side = new Side(smaller, larger)
     for (let n = 0; n < 1000; n++) {
@@ -305,12 +312,6 @@ describe("a peer that does not keep to the rules", () => {
   })
 
   it("ends it by any frame that is not due, and by none of another comparison", () => {
-    const frames = (verification: State.VerifyFrame["verification"]): ReadonlyArray<State.VerifyFrame> => [
-      { _tag: "VerifyCommit", verification, commitment },
-      { _tag: "VerifyNonce", verification, nonce: someBytes32(1) },
-      { _tag: "VerifyReveal", verification, nonce: someBytes32(1) },
-      { _tag: "VerifyConfirm", verification }
-    ]
     const due = new Set(["0 VerifyNonce", "2 VerifyConfirm"])
     for (const stage of [0, 1, 2]) {
       for (const at of [0, 1, 2, 3]) {
