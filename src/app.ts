@@ -18,7 +18,9 @@ import { Events } from "./services/Events.ts"
 import * as FileStoreNode from "./services/FileStoreNode.ts"
 import type { FileStore } from "./services/FileStore.ts"
 import { Identity, type IdentityError } from "./services/Identity.ts"
+import * as Metrics from "./services/Metrics.ts"
 import { PeerRegistry } from "./services/PeerRegistry.ts"
+import { Profile, share } from "./services/Profile.ts"
 import type { Transfer } from "./services/Transfer.ts"
 import type { ListenError, Transport } from "./services/Transport.ts"
 import * as TransportTls from "./services/TransportTls.ts"
@@ -36,6 +38,7 @@ export type NodeServices =
   | Transfer
   | Trust
   | Events
+  | Profile
 
 /** The parts of the machine a node stands on; a simulation brings its own. */
 export type Machine = Identity | Transport | Datagrams | FileStore | SecureRandom.SecureRandom
@@ -44,13 +47,14 @@ export type Machine = Identity | Transport | Datagrams | FileStore | SecureRando
 export const layerOn = <E, R>(
   machine: Layer.Layer<Machine, E, R>
 ): Layer.Layer<Exclude<NodeServices, NodeConfig> | Machine, E, R | NodeConfig> =>
-  Supervisor.layer.pipe(
+  Layer.merge(Supervisor.layer, share).pipe(
     Layer.provideMerge(TrustActors.layer),
     Layer.provideMerge(Layer.mergeAll(Discovery.layer, Chat.layer, TransferActors.layer)),
     Layer.provideMerge(PeerActors.layer),
     Layer.provideMerge(PeerRegistry.layer),
     Layer.provideMerge(Events.layer),
-    Layer.provideMerge(machine)
+    Layer.provideMerge(machine),
+    Layer.provideMerge(Profile.layer)
   )
 
 /** This machine: real files, real TLS, real UDP. */
@@ -64,4 +68,4 @@ export const machine: Layer.Layer<Machine, IdentityError | ListenError, NodeConf
 export const layer = (
   settings: Pick<NodeSettings, "name" | "dataDir"> & Partial<NodeSettings>
 ): Layer.Layer<NodeServices, IdentityError | ListenError> =>
-  layerOn(machine).pipe(Layer.provideMerge(NodeConfig.layer(settings)))
+  layerOn(machine).pipe(Layer.provideMerge(NodeConfig.layer(settings)), Layer.provideMerge(Metrics.layer))

@@ -59,7 +59,7 @@ export const watch = Effect.fnUntraced(function* (tools: TrustTools) {
   const alarm = Effect.fnUntraced(function* (peer: PeerId, key: PeerId, text: string) {
     const now = Number(yield* Clock.monotonicTimeNanos) / 1e6
     if (!raised.raise(peer, key, now)) return yield* Metric.update(alarmsSuppressed, 1)
-    yield* Effect.logWarning(text).pipe(Effect.annotateLogs({ peer: short(peer), key: short(key) }))
+    yield* Effect.logWarning(text).pipe(Effect.annotateLogs({ peer, key }))
     yield* events.publish({ _tag: "Alarm", kind: "changedKey", peer, text })
   })
 

@@ -267,7 +267,7 @@ export const make = Effect.fnUntraced(function* (id: PeerId, node: Surroundings)
         Effect.andThen(Deferred.succeed(ended, undefined))
       )
     ),
-    Effect.annotateLogs({ peer: short(id) })
+    Effect.annotateLogs({ peer: id })
   )
 
   const actor: PeerActor = {

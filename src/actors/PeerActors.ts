@@ -53,7 +53,10 @@ export const make = Effect.gen(function* () {
     features: [],
     id: identity.id,
     instance: identity.instance,
-    name: config.name,
+    // It may change while the node runs.
+    get name() {
+      return config.name
+    },
     port: transport.port
   }
   const fibers = yield* FiberMap.make<PeerId>()
@@ -108,7 +111,7 @@ export const make = Effect.gen(function* () {
       yield* peerLinks.use(++links, (handle) => peerLinks.accepted(handle, opened))
     },
     (effect, link) => Effect.catch(effect, (error) => report(link, error)),
-    (effect, link) => Effect.annotateLogs(effect, { peer: short(link.peer), address: format(link.remote) })
+    (effect, link) => Effect.annotateLogs(effect, { peer: link.peer, address: format(link.remote) })
   )
 
   /** A dial by hand and the session it becomes; `up` is told of the one or of why it failed. */

@@ -11,7 +11,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { type Address, format, tcp } from "../schema/Address.ts"
 import type { Frame, FrameOf, GoodbyeReason } from "../schema/Frame.ts"
-import { type PeerId, short } from "../schema/PeerId.ts"
+import { Availability } from "../schema/Peer.ts"
+import type { PeerId } from "../schema/PeerId.ts"
 import { inert } from "../schema/Text.ts"
 import { SessionError } from "../services/Connection.ts"
 import type { PeerRegistry } from "../services/PeerRegistry.ts"
@@ -84,7 +85,7 @@ export const make = (options: LinksOptions) => {
   const frame = Effect.fnUntraced(function* (frame: Frame) {
     const isTaken = yield* inboxes.deliver(peer, frame)
     if (frame._tag !== "Profile") return isTaken
-    yield* registry.update(peer, (record) => ({ ...record, name: frame.name }))
+    yield* registry.update(peer, (record) => ({ ...record, ...profileOf(frame) }))
     return true
   })
 
@@ -170,7 +171,7 @@ export const make = (options: LinksOptions) => {
         }
         yield* serve(handle, opened, address, up)
       },
-      (effect, _handle, _link, address) => Effect.annotateLogs(effect, { peer: short(peer), address: format(address) })
+      (effect, _handle, _link, address) => Effect.annotateLogs(effect, { peer, address: format(address) })
     ),
 
     /** From the peer's Hello on a link that it dialled to its end. */
@@ -178,8 +179,7 @@ export const make = (options: LinksOptions) => {
       function* (handle: LinkHandle, opened: Opened) {
         yield* serve(handle, opened, tcp(opened.link.remote.host, opened.hello.port), Effect.void)
       },
-      (effect, _handle, opened) =>
-        Effect.annotateLogs(effect, { peer: short(peer), address: format(opened.link.remote) })
+      (effect, _handle, opened) => Effect.annotateLogs(effect, { peer, address: format(opened.link.remote) })
     ),
 
     get: (link: number) => table.get(link),
@@ -216,6 +216,13 @@ export const make = (options: LinksOptions) => {
     size: () => table.size
   }
 }
+
+/** What a Profile says of its sender. A status that is not known here may come from a newer peer. */
+const profileOf = (frame: FrameOf<"Profile">) => ({
+  name: frame.name,
+  status: Availability.literals.find((known) => known === frame.status) ?? ("available" as const),
+  statusText: frame.statusText ?? ""
+})
 
 const closeOne = (handle: LinkHandle | undefined, reason: GoodbyeReason) =>
   Effect.suspend(() => {

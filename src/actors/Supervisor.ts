@@ -9,7 +9,6 @@ import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { limits, NodeConfig } from "../config.ts"
 import { type Address, format } from "../schema/Address.ts"
-import { short } from "../schema/PeerId.ts"
 import { Connection } from "../services/Connection.ts"
 import { Discovery } from "../services/Discovery.ts"
 
@@ -25,7 +24,7 @@ const keepDialling = Effect.fn("Supervisor.keepDialling")(
       Effect.tapError((error) => Effect.logInfo(`A peer of the settings is not there yet: ${error.message}.`)),
       Effect.retry(patience)
     )
-    yield* Effect.logDebug("A peer of the settings is there.").pipe(Effect.annotateLogs({ peer: short(id) }))
+    yield* Effect.logDebug("A peer of the settings is there.").pipe(Effect.annotateLogs({ peer: id }))
   },
   (effect, address) => Effect.annotateLogs(effect, { address: format(address) })
 )

@@ -158,7 +158,7 @@ export const make = (tools: TrustTools, transport: Transport["Service"]) => {
         isLate && (error._tag === "DialError" || error._tag === "SessionError") ? new Failure.TicketExpired() : error
       ),
       Effect.ensuring(Effect.sync(() => joining.delete(key.ticket))),
-      Effect.annotateLogs({ peer: short(id) })
+      Effect.annotateLogs({ peer: id })
     )
     remember(key.ticket)
     yield* tools.verified(id, "ticket")

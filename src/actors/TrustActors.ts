@@ -11,7 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import { isOver } from "../schema/Offer.ts"
 import type { TrustHow } from "../schema/Peer.ts"
-import { type PeerId, short } from "../schema/PeerId.ts"
+import type { PeerId } from "../schema/PeerId.ts"
 import { Connection, type Inbound, type SessionChange } from "../services/Connection.ts"
 import { Events } from "../services/Events.ts"
 import { Identity } from "../services/Identity.ts"
@@ -38,7 +38,7 @@ const make = Effect.gen(function* () {
       record.trust === "blocked" ? record : { ...record, trust: "verified", trustAt, trustHow: how }
     )
     if (record.trust === "blocked") return
-    yield* Effect.logInfo("A peer is verified.").pipe(Effect.annotateLogs({ peer: short(peer), how }))
+    yield* Effect.logInfo("A peer is verified.").pipe(Effect.annotateLogs({ peer, how }))
     // Its actor may be busy with a link, and nobody here has to wait for it.
     runLater(connection.want(peer))
   })
@@ -82,7 +82,7 @@ const make = Effect.gen(function* () {
           (cause) => !Cause.hasInterruptsOnly(cause),
           (cause) => Effect.logError("What a peer sent about trust could not be handled", cause)
         ),
-        Effect.annotateLogs("peer", short(next.peer))
+        Effect.annotateLogs("peer", next.peer)
       )
     ),
     Effect.forever,
@@ -94,7 +94,7 @@ const make = Effect.gen(function* () {
     yield* registry.update(peer, (record) =>
       record.trust === "blocked" ? record : { ...record, trust: "blocked", trustAt, trustHow: "person" }
     )
-    yield* Effect.logInfo("A peer is blocked.").pipe(Effect.annotateLogs({ peer: short(peer) }))
+    yield* Effect.logInfo("A peer is blocked.").pipe(Effect.annotateLogs({ peer }))
     yield* connection.expel(peer)
     const unfinished = (yield* transfers.list).filter((one) => one.peer === peer && !isOver(one.state))
     // One that ended meanwhile is what was wanted.

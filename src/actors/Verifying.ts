@@ -116,7 +116,7 @@ export const make = Effect.fnUntraced(function* (tools: TrustTools) {
       for (const action of actions) yield* act(entry, peer, action)
       makeRoom()
     },
-    (effect, peer) => Effect.annotateLogs(effect, { peer: short(peer) })
+    (effect, peer) => Effect.annotateLogs(effect, { peer })
   )
 
   const inTurn = <A, E>(change: Effect.Effect<A, E>) => Effect.uninterruptible(turn.withPermit(change))

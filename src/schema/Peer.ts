@@ -18,6 +18,10 @@ export type TrustHow = typeof TrustHow.Type
 export const AcceptPolicy = Schema.Literals(["ask", "verified", "everyone", "nobody"])
 export type AcceptPolicy = typeof AcceptPolicy.Type
 
+/** What a person says of themselves; a word that this version does not know counts as available. */
+export const Availability = Schema.Literals(["available", "busy", "away"])
+export type Availability = typeof Availability.Type
+
 export const Peer = Schema.Struct({
   id: PeerId,
   name: Schema.String,
@@ -31,6 +35,9 @@ export const Peer = Schema.Struct({
   /** The policy for this peer, or null where the node's own applies. */
   accept: Schema.NullOr(AcceptPolicy),
   /** Milliseconds since 1970, or null if never met. */
-  lastSeen: Schema.NullOr(Schema.Int)
+  lastSeen: Schema.NullOr(Schema.Int),
+  /** What its person says of themselves, and a sentence about it; absent where nothing was said, or it is not connected. */
+  status: Schema.optionalKey(Availability),
+  statusText: Schema.optionalKey(Schema.String)
 })
 export type Peer = typeof Peer.Type

@@ -248,7 +248,7 @@ const make = Effect.gen(function* () {
           (cause) => !Cause.hasInterruptsOnly(cause),
           (cause) => Effect.logError("What a peer sent for chat could not be handled", cause)
         ),
-        Effect.annotateLogs("peer", short(next.peer))
+        Effect.annotateLogs("peer", next.peer)
       )
     ),
     Effect.forever,

@@ -96,9 +96,10 @@ const makeDiscovery = Effect.gen(function* () {
 
   const self = yield* Identity
   const { port } = yield* Transport
-  const name = State.announcedName(config.name)
+  const nameNow = () => State.announcedName(config.name)
   const say = (kind: Announcement["kind"], reply: number): Uint8Array =>
-    encode({ kith: 1, kind, id: self.id, instance: self.instance, name, port, reply })
+    // The name may change while the node runs.
+    encode({ kith: 1, kind, id: self.id, instance: self.instance, name: nameNow(), port, reply })
   const outlets = yield* makeOutlets(say, hearing.receive)
 
   const ear = yield* makeEar(hearing.receive(null, outlets))

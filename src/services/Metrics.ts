@@ -133,10 +133,8 @@ export const count = (metric: Metric.Counter<number>, labels: Labels) =>
 export const reasonOf = (expected: ReadonlyArray<string>, reason: string): string =>
   expected.includes(reason) ? reason : "other"
 
-const goodbyes = [
-  ...["shutdown", "duplicate", "replaced", "self", "idMismatch", "version", "protocol", "removed", "blocked"],
-  ...["silent", "full", "closed"]
-]
+const goodbyes =
+  "shutdown duplicate replaced self idMismatch version protocol removed blocked silent full closed".split(" ")
 
 /** Why a link did not become a session, as a label: peers may say any word. */
 export const goodbyeReason = (reason: string): string => reasonOf(goodbyes, reason)
