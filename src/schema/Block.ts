@@ -121,5 +121,5 @@ export const decodeBlockHead = (
   const number = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0)
   return number > BigInt(Number.MAX_SAFE_INTEGER)
     ? Result.fail(new RecordError({ detail: `block number ${number}` }))
-    : Result.succeed({ number: Number(number), digest: bytes.slice(8, blockHeadBytes) })
+    : Result.succeed({ number: Number(number), digest: new Uint8Array(bytes.subarray(8, blockHeadBytes)) })
 }

@@ -32,6 +32,9 @@ interface Waiting {
 
 const nothing = new Uint8Array(0)
 
+/** Not `slice`: that of a Node Buffer copies nothing. */
+const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes)
+
 export class LinkBuffer {
   readonly #highWater: number
   readonly #onRoom: () => void
@@ -79,7 +82,7 @@ export class LinkBuffer {
     // The reader may read again before `resume` returns: everything must be in its place by then.
     if (waiting.into === undefined) {
       this.#waiting = undefined
-      return waiting.resume(Effect.succeed(ownership === "owned" ? chunk : chunk.slice()))
+      return waiting.resume(Effect.succeed(ownership === "owned" ? chunk : copyOf(chunk)))
     }
     const wanted = waiting.into.length - waiting.filled
     if (chunk.length < wanted) {
@@ -143,7 +146,7 @@ export class LinkBuffer {
     if (this.#waiting !== waiting) return
     this.#waiting = undefined
     if (waiting.filled === 0) return
-    const bytes = (waiting.into ?? nothing).slice(0, waiting.filled)
+    const bytes = copyOf((waiting.into ?? nothing).subarray(0, waiting.filled))
     this.#segments.unshift({ bytes, start: 0, end: bytes.length, open: false })
     this.#size += bytes.length
   }
