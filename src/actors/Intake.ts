@@ -72,7 +72,7 @@ export class Intake {
 const windowBytes = 16 * 1024 * 1024
 
 /** Ranges under way; fewer than a sender keeps, so that it goes on listening. */
-const rangesMax = 32
+export const rangesMax = 32
 
 export class Asked {
   private readonly intake: Intake

@@ -15,7 +15,7 @@ import { type Range, Ranges } from "../schema/Ranges.ts"
 import type { FileStoreError, Staging } from "../services/FileStore.ts"
 import type { BlockPool, Lease, Leases } from "./BlockPool.ts"
 import { broken, type DataLane, LaneError } from "./DataLane.ts"
-import { Asked, type Intake } from "./Intake.ts"
+import { Asked, type Intake, rangesMax } from "./Intake.ts"
 
 export interface Taking {
   readonly intake: Intake
@@ -30,6 +30,9 @@ export interface Taking {
 /** A batch goes to the disk with this many bytes or blocks. */
 const batchBytes = 1024 * 1024
 const batchBlocks = 256
+
+/** Wants that are not sent yet: as many as can be under way. */
+const wantsWaiting = rangesMax
 
 /** Ranges in one Safe. */
 const safeMax = 4096
@@ -55,15 +58,13 @@ export const pullBlocks = (
   Effect.scoped(
     Effect.gen(function* () {
       const leases = yield* pool.leases("receive")
-      const puller = new Puller(lane, taking, leases, yield* Queue.bounded<Batch, Cause.Done>(2))
+      const puller = new Puller(lane, taking, leases, {
+        batches: yield* Queue.bounded<Batch, Cause.Done>(2),
+        wants: yield* Queue.bounded<DataFrame>(wantsWaiting)
+      })
       const work = Effect.all([puller.pull, puller.write], { concurrency: "unbounded", discard: true })
-      yield* Effect.raceFirst(
-        work,
-        Effect.raceFirst(
-          puller.sync,
-          lane.watch(() => puller.waiting)
-        )
-      )
+      const beside = [puller.ask, puller.sync, lane.watch(() => puller.waiting)]
+      yield* Effect.raceFirst(work, Effect.raceAllFirst(beside))
       // Every block is here: that the sender may not hear it any more changes nothing.
       yield* Effect.catchTag(puller.report, "LaneError", () => Effect.void)
     })
@@ -74,6 +75,7 @@ class Puller {
   private readonly taking: Taking
   private readonly leases: Leases
   private readonly batches: Queue.Queue<Batch, Cause.Done>
+  private readonly wants: Queue.Queue<DataFrame>
   private readonly asked: Asked
   /** Written, but not synced. */
   private unsafe = new Ranges()
@@ -82,11 +84,17 @@ class Puller {
   private batch: Batch | undefined
   private begun = false
 
-  constructor(lane: DataLane, taking: Taking, leases: Leases, batches: Queue.Queue<Batch, Cause.Done>) {
+  constructor(
+    lane: DataLane,
+    taking: Taking,
+    leases: Leases,
+    queues: { readonly batches: Queue.Queue<Batch, Cause.Done>; readonly wants: Queue.Queue<DataFrame> }
+  ) {
     this.lane = lane
     this.taking = taking
     this.leases = leases
-    this.batches = batches
+    this.batches = queues.batches
+    this.wants = queues.wants
     this.asked = new Asked(taking.intake)
   }
 
@@ -98,10 +106,7 @@ class Puller {
   /** Asks, and takes what comes, until nothing is missing that was not asked for and answered. */
   readonly pull: Effect.Effect<void, LaneError> = Effect.gen({ self: this }, function* () {
     while (true) {
-      const more = this.asked.more()
-      if (more.length > 0) {
-        yield* this.lane.send(...more.map(([first, count]): DataFrame => ({ _tag: "Want", first, count })))
-      }
+      for (const [first, count] of this.asked.more()) yield* Queue.offer(this.wants, { _tag: "Want", first, count })
       if (this.asked.next === undefined) break
       const incoming = yield* this.lane.read
       if (incoming._tag === "Block") yield* this.take(incoming, this.asked.next)
@@ -111,6 +116,11 @@ class Puller {
     }
     yield* this.flush
     yield* Queue.end(this.batches)
+  })
+
+  /** Sends what is asked. Reading goes on meanwhile: a sender that waits for us to read may not read us. */
+  readonly ask: Effect.Effect<never, LaneError> = Effect.gen({ self: this }, function* () {
+    while (true) yield* this.lane.send(...(yield* Queue.takeAll(this.wants)))
   })
 
   /** One block: only the one whose turn it is, only of its length, only if its digest is right. */
