@@ -25,6 +25,24 @@ const Step = Schema.Union([
 ])
 
 describe("LinkBuffer", () => {
+  it.effect("leaves what it gave to a waiting reader as it was, whatever becomes of the borrowed chunk", () =>
+    Effect.gen(function* () {
+      const { buffer } = make()
+      const reader = yield* Effect.forkChild(buffer.read, { startImmediately: true })
+      // A Buffer, as sockets have them: its `slice` copies nothing.
+      const borrowed = Buffer.from(counting(0, 100))
+      buffer.push(borrowed, "borrowed")
+      borrowed.fill(255)
+      assert.deepStrictEqual(yield* Fiber.join(reader), counting(0, 100))
+      const into = Buffer.alloc(100)
+      const interrupted = yield* Effect.forkChild(buffer.readFully(into), { startImmediately: true })
+      buffer.push(counting(0, 40), "borrowed")
+      yield* Fiber.interrupt(interrupted)
+      into.fill(255)
+      assert.deepStrictEqual(yield* buffer.read, counting(0, 40))
+    })
+  )
+
   it.effect.prop(
     "gives out what was pushed, whatever the cuts and interruptions",
     [Schema.Array(Step).check(Schema.isMaxLength(60))],
