@@ -1,8 +1,9 @@
 /**
  * The file store over node:fs. Its parts stand beside it: FileStoreHeld (staying inside a directory), FileStoreSource
- * (walking and reading), FileStoreStaging and FileStorePublish (receiving), FileStoreSystem (the calls and errors).
+ * (walking and reading), FileStoreStaging and FileStorePublish (receiving), FileStoreArchive and FileStoreAppend (what
+ * outlives a run), FileStoreSystem (the calls and errors).
  *
- * What it opens belongs to the scopes of `open` and `stage`; the layer itself owns nothing.
+ * What it opens belongs to the scopes of `open`, `stage`, `reopen` and `archive`; the layer itself owns nothing.
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -14,6 +15,7 @@ import type { Naming } from "../schema/Naming.ts"
 import { componentMaxBytes, pathMaxBytes, reservedTop } from "../schema/RelativePath.ts"
 import { FileStore, FileStoreError, type Picked, type Source, type Target } from "./FileStore.ts"
 import { SourceFiles, walk } from "./FileStoreSource.ts"
+import { cleanStagings, listArchives, openArchive, refuseId } from "./FileStoreArchive.ts"
 import { StagingDirectory } from "./FileStoreStaging.ts"
 import * as System from "./FileStoreSystem.ts"
 
@@ -107,18 +109,39 @@ const make = Effect.gen(function* () {
       System.storeError(picked.path, "read", cause)
     ).pipe(Stream.flattenIterable)
 
-  const stage = Effect.fn("FileStore.stage")(function* (id: string) {
-    const made = System.attempt(received, "written to", async () => {
-      await fs.promises.mkdir(received, { recursive: true })
-      return whileOthersLeave(() => StagingDirectory.make(received, id))
-    })
-    const directory = yield* Effect.acquireRelease(made, (directory) => Effect.promise(() => directory.close()))
-    return directory.staging
-  })
+  const held = (made: Effect.Effect<StagingDirectory, FileStoreError>) =>
+    Effect.map(
+      Effect.acquireRelease(made, (directory) => Effect.promise(() => directory.close())),
+      (directory) => directory.staging
+    )
+
+  const stage = (id: string) =>
+    held(
+      System.attempt(received, "written to", async () => {
+        refuseId(id)
+        await fs.promises.mkdir(received, { recursive: true })
+        return whileOthersLeave(() => StagingDirectory.make(received, id))
+      })
+    )
+
+  const reopen = (root: string, id: string) =>
+    held(
+      System.attempt(path.join(root, reservedTop, id), "opened", () => {
+        refuseId(id)
+        return StagingDirectory.reopen(root, id)
+      })
+    )
+
+  const clean = (before: number, but: ReadonlySet<string>) =>
+    System.attempt(path.join(received, reservedTop), "cleaned", () => cleanStagings(received, before, but))
+
+  const kept = path.join(path.resolve(config.dataDir), "transfers")
+  const archive = (id: string) => openArchive(kept, id)
+  const archives = System.attempt(kept, "read", () => listArchives(kept))
 
   const target = System.attempt(received, "written to", () => whileOthersLeave(() => probeTarget(received)))
 
-  return FileStore.of({ pick, scan, open, stage, target })
+  return FileStore.of({ pick, scan, open, stage, reopen, clean, archive, archives, target })
 })
 
 export const layer: Layer.Layer<FileStore, never, NodeConfig> = Layer.effect(FileStore, make)

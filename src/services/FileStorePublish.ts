@@ -4,11 +4,14 @@
  * A file is linked under its new name (which fails if that exists), then unlinked from the staging; where there are
  * no hard links an exclusive placeholder is made and renamed over. A directory is claimed by making an empty one, and
  * renamed over the claim: a bare rename would silently replace an empty directory. A crash at any point leaves the
- * name absent, whole, or an empty claim. Nothing is owned here.
+ * name absent, whole, or an empty claim; `settle` tells which, and what remains to be done. Where a policy merges, the
+ * same is done file by file. Nothing is owned here.
  */
+import type { ConflictPolicy } from "../schema/Offer.ts"
+import * as fs from "node:fs"
 import { byteLength } from "../schema/Text.ts"
 import { componentMaxBytes } from "../schema/RelativePath.ts"
-import type { Directory } from "./FileStoreHeld.ts"
+import type { Directory, HeldTree } from "./FileStoreHeld.ts"
 import * as System from "./FileStoreSystem.ts"
 
 /** Copies of one name before giving up: nobody wants the ten-thousandth. */
@@ -66,17 +69,131 @@ const publishDirectory = async (from: string, to: string): Promise<void> => {
   }
 }
 
-/** Publishes one top entry; returns the name it got. */
-export const publish = async (from: Directory, to: Directory, name: string): Promise<string> => {
-  const kind = (await System.lstat(from.at(name))).isDirectory() ? "d" : "f"
-  const move = kind === "d" ? publishDirectory : publishFile
+/** What is there, if anything. */
+export const look = async (location: string): Promise<fs.Stats | undefined> => {
+  try {
+    return await System.lstat(location)
+  } catch (cause) {
+    if (System.codeOf(cause) === "ENOENT") return undefined
+    throw cause
+  }
+}
+
+type Kind = "f" | "d"
+const kindOf = (stats: fs.Stats): Kind | undefined => (stats.isDirectory() ? "d" : stats.isFile() ? "f" : undefined)
+
+/** Whether what is there and what comes are put together under one name. */
+const merges = (policy: ConflictPolicy, coming: Kind, there: fs.Stats): boolean =>
+  kindOf(there) === coming && (coming === "d" ? policy !== "rename" : policy === "overwrite")
+
+/** The name that a staged entry is to get; undefined where it is not staged. */
+export const nameFor = async (
+  from: Directory,
+  to: Directory,
+  name: string,
+  policy: ConflictPolicy
+): Promise<string | undefined> => {
+  const staged = await look(from.at(name))
+  if (staged === undefined) return undefined
+  const kind = staged.isDirectory() ? "d" : "f"
   for (let copy = 0; ; copy++) {
     const wanted = copyName(name, kind, copy)
+    const there = await look(to.at(wanted))
+    if (there === undefined || copy >= copiesMax || (copy === 0 && merges(policy, kind, there))) return wanted
+  }
+}
+
+/** Where an entry is, in which of the two trees. */
+interface Place {
+  readonly tree: HeldTree
+  readonly below: string
+  readonly name: string
+}
+
+const inside = (place: Place): string => (place.below === "" ? place.name : `${place.below}/${place.name}`)
+
+const withBoth = <A>(from: Place, to: Place, work: (from: Directory, to: Directory) => Promise<A>): Promise<A> =>
+  from.tree.within(from.below, undefined, (source) =>
+    to.tree.within(to.below, undefined, (target) => work(source, target))
+  )
+
+/** Gives a staged entry this name, or fails with EEXIST where that is taken and the policy does not merge. */
+export const publish = (from: Place, to: Place, policy: ConflictPolicy): Promise<void> =>
+  withBoth(from, to, async (source, target) => {
+    const staged = await System.lstat(source.at(from.name))
+    const kind = staged.isDirectory() ? "d" : "f"
     try {
-      await move(from.at(name), to.at(wanted))
-      return wanted
+      await (kind === "d" ? publishDirectory : publishFile)(source.at(from.name), target.at(to.name))
     } catch (cause) {
-      if (!taken(cause) || copy >= copiesMax) throw cause
+      if (!taken(cause)) throw cause
+      const there = await look(target.at(to.name))
+      if (there === undefined || !merges(policy, kind, there)) {
+        throw Object.assign(new Error("taken"), { code: "EEXIST" })
+      }
+      if (kind === "f") await System.rename(source.at(from.name), target.at(to.name))
+      else await merge(from, to, policy)
+    }
+  })
+
+/** Each entry of a staged directory into one that exists; what cannot have its name there gets another. */
+const merge = async (from: Place, to: Place, policy: ConflictPolicy): Promise<void> => {
+  const [source, target] = [inside(from), inside(to)]
+  const names = await from.tree.within(source, undefined, (directory) => fs.promises.readdir(directory.self))
+  for (const name of names) {
+    const staged: Place = { tree: from.tree, below: source, name }
+    for (let tries = 0; ; tries++) {
+      const wanted = await withBoth(staged, { tree: to.tree, below: target, name }, async (here, there) => {
+        if (await finished(here.at(name), there, name)) return undefined
+        return nameFor(here, there, name, policy)
+      })
+      if (wanted === undefined) break
+      try {
+        await publish(staged, { tree: to.tree, below: target, name: wanted }, policy)
+        break
+      } catch (cause) {
+        if (System.codeOf(cause) !== "EEXIST" || tries === 99) throw cause
+      }
     }
   }
+  await to.tree.within(target, undefined, async (directory) => {
+    if (directory.fd >= 0) await System.fsync(directory.fd)
+  })
+  await from.tree.within(from.below, undefined, (directory) => System.rmdir(directory.at(from.name)))
+}
+
+/** A file that was linked before a crash has two names: what remains is to take away the staged one. */
+const finished = async (staged: string, target: Directory, name: string): Promise<boolean> => {
+  const stats = await look(staged)
+  if (stats === undefined || !stats.isFile() || stats.nlink < 2) return false
+  for (let copy = 0; copy <= copiesMax; copy++) {
+    const there = await look(target.at(copyName(name, "f", copy)))
+    if (there === undefined) return false
+    if (there.ino !== stats.ino || there.dev !== stats.dev) continue
+    await System.unlink(staged)
+    return true
+  }
+  return false
+}
+
+/**
+ * After a crash: whether the entry already has the name that was chosen for it. What the crash left half done is done
+ * or taken back, so that `false` means: choose again.
+ */
+export const settle = async (from: Directory, to: Directory, top: string, name: string): Promise<boolean> => {
+  const staged = await look(from.at(top))
+  const there = await look(to.at(name))
+  if (staged === undefined) return there !== undefined
+  if (there === undefined) return false
+  if (staged.isDirectory()) {
+    // An empty claim is ours; with something in it, it is not.
+    if (there.isDirectory()) {
+      await System.rmdir(to.at(name)).catch((cause: unknown) => {
+        if (!taken(cause)) throw cause
+      })
+    }
+    return false
+  }
+  if (staged.ino !== there.ino || staged.dev !== there.dev) return false
+  await System.unlink(from.at(top))
+  return true
 }

@@ -1,18 +1,20 @@
 /**
- * The staging directory of one transfer, `<received>/.kith/<id>`: what is received grows in its `data` (a journal is
- * to stand beside that), on the receive folder's own file system, readable by this user alone.
+ * The staging directory of one transfer, `<received>/.kith/<id>`: what is received grows in its `data`, with the
+ * `journal` and the `manifest` beside it, on the receive folder's own file system, readable by this user alone.
  *
  * It owns three held directory trees and the descriptors of the files being written, at most `openMax` beyond those in
  * use; `close` gives them back and removes nothing.
  */
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { reservedTop, type RelativePath } from "../schema/RelativePath.ts"
-import { type FileStoreError, type StagedEntry, type StagedPart, type Staging } from "./FileStore.ts"
-import { HeldTree } from "./FileStoreHeld.ts"
-import { publish } from "./FileStorePublish.ts"
+import type { ConflictPolicy } from "../schema/Offer.ts"
+import type { FileStoreError, Move, PublishOptions, StagedEntry, StagedPart, Staging } from "./FileStore.ts"
+import { AppendFileNode } from "./FileStoreAppend.ts"
+import { type Directory, HeldTree } from "./FileStoreHeld.ts"
+import { look, nameFor, publish, settle } from "./FileStorePublish.ts"
 import * as System from "./FileStoreSystem.ts"
 
 /** System calls at once for one batch: enough to keep Node's threads busy. */
@@ -23,6 +25,12 @@ const syncWidth = 16
 
 /** From so many files on, syncing the whole file system is cheaper than one by one. */
 const syncAllFrom = 64
+
+/** Entries given their names in one go, between two records of what is about to be done. */
+const publishWidth = 256
+
+/** Directories remembered to have been synced; forgetting them costs only syncs. */
+const knownMax = 10_000
 
 /** Unfinished files kept open. */
 const openMax = 64
@@ -46,30 +54,69 @@ export class StagingDirectory {
   private readonly rootPath: string
   private readonly own: HeldTree
   private readonly data: HeldTree
+  private readonly journal: AppendFileNode
+  private readonly manifest: AppendFileNode
+  /** How files are made: over what an earlier run left behind, or where nothing is. */
+  private readonly making: number
   private readonly growing = new Map<string, Growing>()
   /** Finished files, and sealed directories, that were not synced since. */
   private unsynced: Array<RelativePath> = []
+  /** Directories of `data` that have new names in them, and those that were made known to the ones above. */
+  private grown = new Set<string>()
+  private known = new Set<string>()
 
-  private constructor(id: string, rootPath: string, root: HeldTree, own: HeldTree, data: HeldTree) {
+  private constructor(id: string, rootPath: string, trees: Record<"root" | "own" | "data", HeldTree>, making: number) {
     this.id = id
     this.rootPath = rootPath
-    this.root = root
-    this.own = own
-    this.data = data
+    this.root = trees.root
+    this.own = trees.own
+    this.data = trees.data
+    this.making = making
+    const shown = path.join(rootPath, reservedTop, id)
+    this.journal = new AppendFileNode(trees.own.top, "journal", shown)
+    this.manifest = new AppendFileNode(trees.own.top, "manifest", shown)
   }
 
   /** Makes `<received>/.kith/<id>` below a folder that exists. */
-  static async make(rootPath: string, id: string): Promise<StagingDirectory> {
+  static make(rootPath: string, id: string): Promise<StagingDirectory> {
+    return StagingDirectory.hold(rootPath, id, 0o700, System.flags.create, async (reserved) => {
+      await System.mkdir(reserved.at(id), 0o700)
+      const own = await HeldTree.hold(reserved.at(id), false)
+      try {
+        await System.mkdir(own.top.at("data"), 0o700)
+        // The names themselves are to outlive a power failure.
+        if (own.top.fd >= 0) await System.fsync(own.top.fd)
+        if (reserved.fd >= 0) await System.fsync(reserved.fd)
+      } finally {
+        await own.close()
+      }
+    })
+  }
+
+  /** Opens one of an earlier run. */
+  static reopen(rootPath: string, id: string): Promise<StagingDirectory> {
+    return StagingDirectory.hold(rootPath, id, undefined, System.flags.grow, () => Promise.resolve())
+  }
+
+  private static async hold(
+    rootPath: string,
+    id: string,
+    mode: number | undefined,
+    making: number,
+    before: (reserved: Directory) => Promise<void>
+  ): Promise<StagingDirectory> {
     const root = await HeldTree.hold(rootPath, true)
+    const held = [root]
     try {
-      const own = await root.within(reservedTop, 0o700, async (reserved) => {
-        await System.mkdir(reserved.at(id), 0o700)
+      const own = await root.within(reservedTop, mode, async (reserved) => {
+        await before(reserved)
         return HeldTree.hold(reserved.at(id), false)
       })
-      await System.mkdir(own.top.at("data"), 0o700)
-      return new StagingDirectory(id, rootPath, root, own, await HeldTree.hold(own.top.at("data"), false))
+      held.push(own)
+      const data = await HeldTree.hold(own.top.at("data"), false)
+      return new StagingDirectory(id, rootPath, { root, own, data }, making)
     } catch (cause) {
-      await root.close()
+      for (const tree of held) await tree.close()
       throw cause
     }
   }
@@ -77,6 +124,8 @@ export class StagingDirectory {
   async close(): Promise<void> {
     for (const file of this.growing.values()) await this.shut(file)
     this.growing.clear()
+    await this.journal.close()
+    await this.manifest.close()
     await this.data.close()
     await this.own.close()
     await this.root.close()
@@ -106,7 +155,10 @@ export class StagingDirectory {
             this.named(where(entry.path), "sealed", () => this.sealDirectory(entry))
           )
         ),
-      publish: (tops) => work("", "published", () => this.publishAll(tops)),
+      journal: this.journal.file,
+      manifest: this.manifest.file,
+      holds: (files) => work(files[0]?.path ?? "", "read", () => this.holds(files)),
+      publish: (tops, policy, options = {}) => this.publish(tops, policy, options),
       discard: work("", "removed", () => this.discard())
     }
   }
@@ -121,9 +173,12 @@ export class StagingDirectory {
   }
 
   private makeEntry(entry: StagedEntry): Promise<void> {
-    if (entry.kind === "d") return this.data.within(entry.path, 0o777, () => Promise.resolve())
+    if (entry.kind === "d") {
+      return this.data.within(entry.path, 0o777, () => Promise.resolve(this.grows(entry.path)))
+    }
     return this.data.within(parentOf(entry.path), 0o777, async (directory) => {
-      const fd = await System.open(directory.at(nameOf(entry.path)), System.flags.create, modeOf(entry))
+      const fd = await System.open(directory.at(nameOf(entry.path)), this.making, modeOf(entry))
+      this.grows(parentOf(entry.path))
       await this.finish(fd, entry.path, entry.mtime)
     })
   }
@@ -140,7 +195,7 @@ export class StagingDirectory {
   private async writePart(part: StagedPart): Promise<void> {
     const known = this.growing.get(part.path)
     if (known === undefined && part.finish) return this.writeWhole(part)
-    const file = known ?? { fd: this.openFile(part, System.flags.create), uses: 0, last: undefined }
+    const file = known ?? { fd: this.openFile(part, this.making), uses: 0, last: undefined }
     if (known === undefined) this.growing.set(part.path, file)
     if (part.finish) file.last = part
     file.uses++
@@ -159,7 +214,8 @@ export class StagingDirectory {
   /** The usual small file: made, written and closed in one go. */
   private writeWhole(part: StagedPart): Promise<void> {
     return this.data.within(parentOf(part.path), 0o777, async (directory) => {
-      const fd = await System.open(directory.at(nameOf(part.path)), System.flags.create, modeOf(part))
+      const fd = await System.open(directory.at(nameOf(part.path)), this.making, modeOf(part))
+      this.grows(parentOf(part.path))
       try {
         await System.writeAt(fd, part.bytes, part.offset)
       } catch (cause) {
@@ -171,6 +227,7 @@ export class StagingDirectory {
   }
 
   private openFile(part: StagedPart, flags: number): Promise<number> {
+    this.grows(parentOf(part.path))
     return this.data.within(parentOf(part.path), 0o777, (directory) =>
       System.open(directory.at(nameOf(part.path)), flags, modeOf(part))
     )
@@ -200,7 +257,9 @@ export class StagingDirectory {
 
   private async sync(where: (below: string) => string): Promise<void> {
     const finished = this.unsynced
+    const grown = [...this.grown]
     this.unsynced = []
+    this.grown.clear()
     await System.each([...this.growing], syncWidth, ([below, file]) =>
       this.named(where(below), "synced", async () => {
         if (file.fd === undefined) return
@@ -212,8 +271,41 @@ export class StagingDirectory {
         }
       })
     )
-    if (finished.length >= syncAllFrom && (await System.syncAll(this.rootPath))) return
+    if (finished.length + grown.length >= syncAllFrom && (await System.syncAll(this.rootPath))) return
     await System.each(finished, syncWidth, (below) => this.named(where(below), "synced", () => this.syncOne(below)))
+    await System.each(grown, syncWidth, (below) =>
+      this.named(where(below), "synced", () =>
+        this.data.within(below, undefined, async (directory) => {
+          if (directory.fd >= 0) await System.fsync(directory.fd)
+        })
+      )
+    )
+  }
+
+  /** A name came to be in this directory: without that on disk the file would be lost with all its bytes. */
+  private grows(below: string): void {
+    this.grown.add(below)
+    if (this.known.size > knownMax) this.known.clear()
+    for (let at = below; !this.known.has(at); at = parentOf(at)) {
+      this.known.add(at)
+      if (at === "") return
+      this.grown.add(parentOf(at))
+    }
+  }
+
+  private async holds(files: ReadonlyArray<{ readonly path: RelativePath; readonly size: number }>) {
+    const held: Array<boolean> = []
+    for (const { path: below, size } of files) {
+      const stats = await this.data
+        .within(parentOf(below), undefined, (directory) => look(directory.at(nameOf(below))))
+        .catch((cause: unknown) => {
+          const code = System.codeOf(cause)
+          if (code !== "ENOENT" && code !== "ENOTDIR" && code !== "ELOOP") throw cause
+          return undefined
+        })
+      held.push(stats !== undefined && stats.isFile() && stats.size >= size)
+    }
+    return held
   }
 
   private syncOne(below: RelativePath): Promise<void> {
@@ -249,20 +341,59 @@ export class StagingDirectory {
     })
   }
 
-  private async publishAll(tops: ReadonlyArray<string>): Promise<Array<Result.Result<string, FileStoreError>>> {
-    const published: Array<Result.Result<string, FileStoreError>> = []
-    for (const top of tops) {
-      const target = path.join(this.rootPath, top)
-      try {
-        const name = await publish(this.data.top, this.root.top, top)
-        published.push(Result.succeed(path.join(this.rootPath, name)))
-      } catch (cause) {
-        if (System.codeOf(cause) === "ENOENT") continue
-        published.push(Result.fail(System.storeError(target, "published", cause)))
+  private publish(tops: ReadonlyArray<string>, policy: ConflictPolicy, { known, note }: PublishOptions) {
+    const target = (name: string) => path.join(this.rootPath, name)
+    const work = <A>(name: string, run: () => Promise<A>) => System.attempt(target(name), "published", run)
+    return Effect.gen({ self: this }, function* () {
+      const published = new Map<string, Result.Result<string, FileStoreError>>()
+      for (let at = 0; at < tops.length; at += publishWidth) {
+        let waiting = tops.slice(at, at + publishWidth)
+        while (waiting.length > 0) {
+          const moves = yield* work("", () => this.choose(waiting, policy, known ?? new Map(), published))
+          if (note !== undefined && moves.length > 0) yield* note(moves)
+          waiting = []
+          for (const { name, top } of moves) {
+            const moved = yield* Effect.result(work(name, () => this.move(top, name, policy)))
+            // Something came there meanwhile: another name is chosen.
+            if (Result.isFailure(moved) && moved.failure.code === "EEXIST") waiting.push(top)
+            else
+              published.set(
+                top,
+                Result.map(moved, () => target(name))
+              )
+          }
+        }
+        yield* work("", async () => {
+          if (this.root.top.fd >= 0) await System.fsync(this.root.top.fd)
+        })
       }
+      return tops.flatMap((top) => published.get(top) ?? [])
+    })
+  }
+
+  /** Names for those that are staged; what an earlier run has published already is only noted. */
+  private async choose(
+    tops: ReadonlyArray<string>,
+    policy: ConflictPolicy,
+    known: ReadonlyMap<string, string>,
+    published: Map<string, Result.Result<string, FileStoreError>>
+  ): Promise<Array<Move>> {
+    const moves: Array<Move> = []
+    for (const top of tops) {
+      const chosen = known.get(top)
+      if (chosen !== undefined && (await settle(this.data.top, this.root.top, top, chosen))) {
+        published.set(top, Result.succeed(path.join(this.rootPath, chosen)))
+        continue
+      }
+      const name = await nameFor(this.data.top, this.root.top, top, policy)
+      if (name === undefined) continue
+      moves.push({ top, name })
     }
-    if (this.root.top.fd >= 0) await System.fsync(this.root.top.fd)
-    return published
+    return moves
+  }
+
+  private move(top: string, name: string, policy: ConflictPolicy): Promise<void> {
+    return publish({ tree: this.data, below: "", name: top }, { tree: this.root, below: "", name }, policy)
   }
 
   private async discard(): Promise<void> {

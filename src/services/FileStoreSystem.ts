@@ -73,6 +73,7 @@ export const open = async (path: string, flags: number, mode = 0o666): Promise<n
 
 export const close = (fd: number): Promise<void> => act((done) => fs.close(fd, done))
 export const fsync = (fd: number): Promise<void> => act((done) => fs.fsync(fd, done))
+export const truncate = (fd: number, length: number): Promise<void> => act((done) => fs.ftruncate(fd, length, done))
 export const mkdir = (path: string, mode: number): Promise<void> => act((done) => fs.mkdir(path, mode, done))
 export const lstat = (path: string): Promise<fs.Stats> => call<fs.Stats>((done) => fs.lstat(path, done))
 export const link = (from: string, to: string): Promise<void> => act((done) => fs.link(from, to, done))
@@ -166,5 +167,7 @@ export const flags = {
   root: constants.O_RDONLY | directory,
   read: constants.O_RDONLY | nofollow | nonblock,
   write: constants.O_RDWR | nofollow,
-  create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | nofollow
+  create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | nofollow,
+  /** What an earlier run of ours left behind is gone on with. */
+  grow: constants.O_RDWR | constants.O_CREAT | nofollow
 } as const

@@ -111,6 +111,13 @@ export class SimulatedDisk {
     file.unsynced.push([offset, end])
   }
 
+  /** Shortens a file to this length, durably. */
+  cut(file: DiskFile, length: number): void {
+    this.#used -= Math.max(0, file.size - length)
+    file.size = Math.min(file.size, length)
+    file.unsynced = []
+  }
+
   /** Puts a whole file there, in place of what was, as safe as if it had been synced. */
   write(
     path: string,

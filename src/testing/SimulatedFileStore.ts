@@ -9,8 +9,11 @@ import * as Stream from "effect/Stream"
 import * as path from "node:path/posix"
 import { componentMaxBytes, pathMaxBytes, problem, RelativePath, reservedTop } from "../schema/RelativePath.ts"
 import {
+  type AppendFile,
+  type Archive,
   FileStore,
   FileStoreError,
+  type Move,
   type Picked,
   type Scanned,
   type Source,
@@ -20,6 +23,8 @@ import {
   type Staging,
   type Target
 } from "../services/FileStore.ts"
+import type { ConflictPolicy } from "../schema/Offer.ts"
+import { isId } from "../services/FileStoreArchive.ts"
 import { copyName } from "../services/FileStorePublish.ts"
 import { storeError } from "../services/FileStoreSystem.ts"
 import { type DiskEntry, DiskRefusal, type SimulatedDisk, sorted } from "./SimulatedDisk.ts"
@@ -85,20 +90,92 @@ const readPart = (disk: SimulatedDisk, picked: ReadonlyMap<string, Picked>, part
   return null
 }
 
-const makeStaging = (disk: SimulatedDisk, work: Work, root: string, id: string): Staging => {
+/** A file that only grows; like others it forgets at a crash what was not synced. */
+const appendFile = (disk: SimulatedDisk, work: Work, at: string): AppendFile => {
+  const there = () => {
+    const file = disk.find(at)
+    return file?.kind === "f" ? file : undefined
+  }
+  return {
+    read: (offset, length) =>
+      work(at, "read", () => {
+        const file = there()
+        return file === undefined
+          ? new Uint8Array(0)
+          : file.bytes.slice(offset, Math.max(offset, Math.min(file.size, offset + length)))
+      }),
+    append: (bytes) =>
+      work(at, "written", () => {
+        const file = there() ?? disk.create(at, false)
+        disk.writeAt(file, bytes, file.size)
+      }),
+    sync: work(at, "synced", () => {
+      const file = there() ?? disk.create(at, false)
+      file.unsynced = []
+    }),
+    cut: (length) =>
+      work(at, "written", () => {
+        const file = there()
+        if (file !== undefined) disk.cut(file, length)
+      })
+  }
+}
+
+/** Both as entries of a disk, under one name: whether they are put together. */
+const merges = (policy: ConflictPolicy, coming: DiskEntry, there: DiskEntry): boolean =>
+  coming.kind === there.kind && (coming.kind === "d" ? policy !== "rename" : policy === "overwrite")
+
+/** The path in this directory that a staged entry is to get. */
+const targetFor = (disk: SimulatedDisk, staged: DiskEntry, directory: string, name: string, policy: ConflictPolicy) => {
+  for (let copy = 0; copy <= copiesMax; copy++) {
+    const target = path.join(directory, copyName(name, staged.kind, copy))
+    const there = disk.find(target)
+    if (there === undefined || (copy === 0 && merges(policy, staged, there))) return target
+  }
+  throw new DiskRefusal("EEXIST")
+}
+
+const put = (disk: SimulatedDisk, from: string, to: string, policy: ConflictPolicy): void => {
+  const staged = disk.find(from)
+  const there = disk.find(to)
+  if (staged === undefined) throw new DiskRefusal("ENOENT")
+  if (there === undefined) return disk.move(from, to)
+  if (!merges(policy, staged, there)) throw new DiskRefusal("EEXIST")
+  if (staged.kind === "f") {
+    disk.remove(to)
+    return disk.move(from, to)
+  }
+  for (const [name, child] of sorted(staged)) {
+    put(disk, path.join(from, name), targetFor(disk, child, to, name, policy), policy)
+  }
+  disk.remove(from)
+}
+
+const makeStaging = (
+  disk: SimulatedDisk,
+  work: Work,
+  { id, isNew, root }: { readonly root: string; readonly id: string; readonly isNew: boolean }
+): Staging => {
   const own = path.join(root, reservedTop, id)
   const where = (below: string) => path.join(own, "data", below)
   /** Files that wait for their last part. */
   const growing = new Set<string>()
   const unsynced = new Set<string>()
+  /** What an earlier run left behind is gone on with. */
+  const create = (at: string, executable: boolean) => {
+    const left = isNew ? undefined : disk.find(at)
+    if (left?.kind !== "f") return disk.create(at, executable)
+    left.executable = executable
+    return left
+  }
 
   const makeEntry = (entry: StagedEntry) => {
     if (entry.kind === "d") return void disk.directory(where(entry.path))
-    disk.create(where(entry.path), entry.executable).mtime = entry.mtime
+    create(where(entry.path), entry.executable).mtime = entry.mtime
   }
   const writePart = (part: StagedPart) => {
     const at = where(part.path)
-    const file = growing.has(at) ? disk.find(at) : disk.create(at, part.executable)
+    const file = growing.has(at) ? disk.find(at) : create(at, part.executable)
     if (file?.kind !== "f") throw new DiskRefusal("ENOENT")
     growing.add(at)
     unsynced.add(at)
@@ -107,17 +184,33 @@ const makeStaging = (disk: SimulatedDisk, work: Work, root: string, id: string):
     file.mtime = part.mtime
     growing.delete(at)
   }
-  const publishOne = (top: string): Result.Result<string, FileStoreError> | undefined => {
-    const entry = disk.find(where(top))
-    if (entry === undefined) return undefined
-    for (let copy = 0; copy <= copiesMax; copy++) {
-      const target = path.join(root, copyName(top, entry.kind, copy))
-      if (disk.find(target) !== undefined) continue
-      disk.move(where(top), target)
-      return Result.succeed(target)
-    }
-    return Result.fail(storeError(path.join(root, top), "published", new DiskRefusal("EEXIST")))
+  const choose = (top: string, policy: ConflictPolicy): Array<Move> => {
+    const staged = disk.find(where(top))
+    return staged === undefined ? [] : [{ top, name: path.basename(targetFor(disk, staged, root, top, policy)) }]
   }
+  const publish: Staging["publish"] = Effect.fnUntraced(function* (tops, policy, { known, note } = {}) {
+    const published = new Map<string, Result.Result<string, FileStoreError>>()
+    const moves = yield* work(where(""), "published", () =>
+      tops.flatMap((top) => {
+        const chosen = known?.get(top)
+        if (chosen === undefined || disk.find(where(top)) !== undefined) return choose(top, policy)
+        if (disk.find(path.join(root, chosen)) !== undefined) {
+          published.set(top, Result.succeed(path.join(root, chosen)))
+        }
+        return []
+      })
+    )
+    if (note !== undefined && moves.length > 0) yield* note(moves)
+    for (const { name, top } of moves) {
+      const to = path.join(root, name)
+      const moved = yield* Effect.result(work(to, "published", () => put(disk, where(top), to, policy)))
+      published.set(
+        top,
+        Result.map(moved, () => to)
+      )
+    }
+    return tops.flatMap((top) => published.get(top) ?? [])
+  })
   const each = <A extends { readonly path: string }>(items: ReadonlyArray<A>, action: string, run: (item: A) => void) =>
     work(where(items[0]?.path ?? ""), action, () => {
       for (const item of items) {
@@ -150,8 +243,16 @@ const makeStaging = (disk: SimulatedDisk, work: Work, root: string, id: string):
       each(directories, "synced", (entry) => {
         disk.directory(where(entry.path)).mtime = entry.mtime
       }),
-    publish: (tops) =>
-      work(where(""), "published", () => tops.map(publishOne).filter((result) => result !== undefined)),
+    journal: appendFile(disk, work, path.join(own, "journal")),
+    manifest: appendFile(disk, work, path.join(own, "manifest")),
+    holds: (files) =>
+      work(where(""), "read", () =>
+        files.map(({ path: below, size }) => {
+          const file = disk.find(where(below))
+          return file?.kind === "f" && file.size >= size
+        })
+      ),
+    publish,
     discard: work(own, "removed", () => {
       disk.remove(own)
       const reserved = path.join(root, reservedTop)
@@ -161,7 +262,7 @@ const makeStaging = (disk: SimulatedDisk, work: Work, root: string, id: string):
 }
 
 /** A FileStore over this disk that receives into `received` (absolute), until the disk crashes. */
-export const make = (disk: SimulatedDisk, received: string): FileStore["Service"] => {
+export const make = (disk: SimulatedDisk, received: string, dataDir = "/home/node/.kith"): FileStore["Service"] => {
   const work = access(disk)
 
   const pick = (given: string) =>
@@ -209,17 +310,64 @@ export const make = (disk: SimulatedDisk, received: string): FileStore["Service"
     }
   })
 
+  const refuseId = (id: string) => {
+    if (!isId(id)) throw new DiskRefusal("EINVAL")
+  }
+
   const stage = (id: string) =>
     work(received, "written to", () => {
+      refuseId(id)
       const own = path.join(received, reservedTop, id)
       if (disk.find(own) !== undefined) throw new DiskRefusal("EEXIST")
       disk.directory(path.join(own, "data"))
-      return makeStaging(disk, work, received, id)
+      return makeStaging(disk, work, { root: received, id, isNew: true })
     })
 
-  return FileStore.of({ pick, scan, open, target, stage })
+  const reopen = (root: string, id: string) =>
+    work(path.join(root, reservedTop, id), "opened", () => {
+      refuseId(id)
+      if (disk.find(path.join(root, reservedTop, id, "data"))?.kind !== "d") throw new DiskRefusal("ENOENT")
+      return makeStaging(disk, work, { root, id, isNew: false })
+    })
+
+  const writtenAt = (directory: string): number =>
+    disk.find(path.join(directory, "journal"))?.mtime ?? disk.find(directory)?.mtime ?? 0
+
+  const clean = (before: number, but: ReadonlySet<string>) =>
+    work(path.join(received, reservedTop), "cleaned", () => {
+      const reserved = path.join(received, reservedTop)
+      const old = disk
+        .list(reserved)
+        .filter((id) => isId(id) && !but.has(id) && disk.find(path.join(reserved, id))?.kind === "d")
+        .filter((id) => writtenAt(path.join(reserved, id)) < before)
+      for (const id of old) disk.remove(path.join(reserved, id))
+      if (disk.find(reserved) !== undefined && disk.list(reserved).length === 0) disk.remove(reserved)
+      return old
+    })
+
+  const kept = path.join(dataDir, "transfers")
+  const archive = (id: string) =>
+    work(path.join(kept, id), "opened", (): Archive => {
+      refuseId(id)
+      const own = path.join(kept, id)
+      disk.directory(own)
+      return {
+        id,
+        journal: appendFile(disk, work, path.join(own, "journal")),
+        manifest: appendFile(disk, work, path.join(own, "manifest")),
+        discard: work(own, "removed", () => void disk.remove(own))
+      }
+    })
+  const archives = work(kept, "read", () =>
+    disk
+      .list(kept)
+      .map((id) => ({ id, writtenAt: writtenAt(path.join(kept, id)) }))
+      .toSorted((a, b) => a.writtenAt - b.writtenAt)
+  )
+
+  return FileStore.of({ pick, scan, open, target, stage, reopen, clean, archive, archives })
 }
 
 /** The same as a layer; each build of it is another process on the disk. */
-export const layer = (disk: SimulatedDisk, received: string): Layer.Layer<FileStore> =>
-  Layer.sync(FileStore, () => make(disk, received))
+export const layer = (disk: SimulatedDisk, received: string, dataDir?: string): Layer.Layer<FileStore> =>
+  Layer.sync(FileStore, () => make(disk, received, dataDir))

@@ -94,8 +94,9 @@ export const make = Effect.fnUntraced(function* (
   const disk = new SimulatedDisk()
   let skew = 0
   const received = `/home/${name}/received_files`
-  const config = NodeConfig.layer({ ...rest, name, dataDir: `/home/${name}/.kith`, received })
-  const machine = Layer.merge(host.layer, SimulatedFileStore.layer(disk, received))
+  const dataDir = `/home/${name}/.kith`
+  const config = NodeConfig.layer({ ...rest, name, dataDir, received })
+  const machine = Layer.merge(host.layer, SimulatedFileStore.layer(disk, received, dataDir))
   const whole = (clock: Clock.Clock) =>
     layerOn(machine).pipe(
       Layer.provideMerge(config),
