@@ -64,6 +64,7 @@ export class StagingDirectory {
   /** Directories of `data` that have new names in them, and those that were made known to the ones above. */
   private grown = new Set<string>()
   private known = new Set<string>()
+  private synced: Promise<void> = Promise.resolve()
 
   private constructor(id: string, rootPath: string, trees: Record<"root" | "own" | "data", HeldTree>, making: number) {
     this.id = id
@@ -147,7 +148,7 @@ export class StagingDirectory {
         work(parts[0]?.path ?? "", "written", () =>
           System.each(parts, width, (part) => this.named(where(part.path), "written", () => this.writePart(part)))
         ),
-      sync: work("", "synced", () => this.sync(where)),
+      sync: work("", "synced", () => this.syncInTurn(where)),
       remove: (below) => work(below, "removed", () => this.remove(below)),
       seal: (directories) =>
         work(directories[0]?.path ?? "", "sealed", () =>
@@ -253,6 +254,17 @@ export class StagingDirectory {
     const fd = await file.fd?.catch(() => undefined)
     file.fd = undefined
     if (fd !== undefined) await System.close(fd)
+  }
+
+  /**
+   * One sync at a time: whoever asks while another runs may have written what that one syncs. After one that failed
+   * nobody knows what is on disk, and asking again would be answered with yes.
+   */
+  private syncInTurn(where: (below: string) => string): Promise<void> {
+    this.synced = this.synced.then(() => this.sync(where))
+    // Each who asks is told.
+    this.synced.catch(() => {})
+    return this.synced
   }
 
   private async sync(where: (below: string) => string): Promise<void> {
