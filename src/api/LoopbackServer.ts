@@ -27,6 +27,7 @@ import * as NodeHandlers from "./NodeHandlers.ts"
 import * as PeerHandlers from "./PeerHandlers.ts"
 import * as RequestErrors from "./RequestErrors.ts"
 import * as TransferHandlers from "./TransferHandlers.ts"
+import * as TrustHandlers from "./TrustHandlers.ts"
 
 const host = "127.0.0.1"
 
@@ -86,6 +87,7 @@ const handlers = Layer.mergeAll(
   HealthHandlers.layer,
   NodeHandlers.layer,
   PeerHandlers.layer,
+  TrustHandlers.layer,
   MessageHandlers.layer,
   TransferHandlers.layer
 )

@@ -7,6 +7,7 @@ import type { Peer } from "../schema/Peer.ts"
 import { type PeerId, short } from "../schema/PeerId.ts"
 import { Connection } from "../services/Connection.ts"
 import { PeerRegistry, viewPeer } from "../services/PeerRegistry.ts"
+import { PeerBlocked } from "../services/Trust.ts"
 
 /** A peer that was removed in the very moment it was added. */
 const gone = (id: PeerId): Peer => ({
@@ -35,6 +36,14 @@ export const layer = HttpApiBuilder.group(
           return Option.match(yield* registry.get(id), { onNone: () => gone(id), onSome: viewPeer })
         })
       )
-      .handle("remove", ({ params }) => connection.remove(params.id))
+      .handle(
+        "remove",
+        Effect.fnUntraced(function* ({ params }) {
+          // What is forgotten is blocked no more, and would come back.
+          const known = Option.getOrUndefined(yield* registry.get(params.id))
+          if (known?.trust === "blocked") return yield* new PeerBlocked({ peer: params.id })
+          yield* connection.remove(params.id)
+        })
+      )
   })
 )

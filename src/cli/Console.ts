@@ -13,6 +13,7 @@ import type { Event } from "../schema/Event.ts"
 import type { Transfer } from "../schema/Offer.ts"
 import { type PeerId, short } from "../schema/PeerId.ts"
 import { inert, inertLines } from "../schema/Text.ts"
+import type { Verification } from "../schema/Verification.ts"
 import { Events } from "../services/Events.ts"
 import { Identity } from "../services/Identity.ts"
 import { PeerRegistry } from "../services/PeerRegistry.ts"
@@ -57,6 +58,13 @@ export const watch = Effect.gen(function* () {
   const { id: me } = yield* Identity
   const registry = yield* PeerRegistry
   const events = yield* Events
+  const { received: directory } = yield* NodeConfig
+  const into = fromHere(resolve(directory))
+  /** Who it is, and whether anyone has made sure of that. */
+  const trustOf = (id: PeerId) =>
+    Effect.map(registry.get(id), (found) =>
+      Option.match(found, { onNone: () => "unverified", onSome: (peer) => peer.trust })
+    )
   const nameOf = (id: PeerId) =>
     Effect.map(registry.get(id), (found) =>
       Option.match(found, { onNone: () => short(id), onSome: (peer) => inert(peer.name) || short(id) })
@@ -76,10 +84,14 @@ export const watch = Effect.gen(function* () {
         if (states.get(transfer.id) === transfer.state || transfer.direction !== "receive") return Effect.void
         const known = states.has(transfer.id)
         states.set(transfer.id, transfer.state)
-        return Effect.flatMap(nameOf(transfer.peer), (name) =>
-          Effect.forEach(received(transfer, name, known), Output.line, { discard: true })
+        return Effect.flatMap(Effect.all([nameOf(transfer.peer), trustOf(transfer.peer)]), ([name, trust]) =>
+          Effect.forEach(received(transfer, { name, trust, into, known }), Output.line, { discard: true })
         )
       }
+      case "VerificationChanged":
+        return Effect.flatMap(nameOf(event.verification.peer), (name) =>
+          Effect.forEach(comparison(event.verification, name), Output.line, { discard: true })
+        )
       case "Alarm":
         return Output.line(`ALARM: ${inert(event.text)}`)
       default:
@@ -89,13 +101,30 @@ export const watch = Effect.gen(function* () {
   yield* Stream.runForEach(events.stream, print)
 })
 
+/** What a person is told of a comparison of words; what was asked for here is told where it was asked. Pure. */
+const comparison = (verification: Verification, name: string): ReadonlyArray<string> => {
+  const { begunBy, peer, reason, state, words } = verification
+  if (state === "verified") return [`${name} is verified`]
+  if (state === "mismatch") return [`${name} is NOT verified: ${reason ?? "the words differ"}`]
+  return state === "comparing" && begunBy === "peer"
+    ? [`${name} would like to compare these words with you: ${words.join(" ")}`, `  Answer: kith verify ${short(peer)}`]
+    : []
+}
+
 /** What a person is told of a transfer that comes in and has changed its state. Pure. */
-const received = (transfer: Transfer, name: string, known: boolean): ReadonlyArray<string> => {
+const received = (
+  transfer: Transfer,
+  about: { readonly name: string; readonly trust: string; readonly into: string; readonly known: boolean }
+): ReadonlyArray<string> => {
+  const { into, known, name, trust } = about
   const what = Progress.whatOf(transfer)
   const id = transfer.id.slice(0, shortLength)
   switch (transfer.state) {
     case "offered":
-      return [`${name} offers ${what}. Take it: kith accept ${id}   Refuse it: kith decline ${id}`]
+      return [
+        `${name} (${trust}) offers ${what}, to be stored in ${into}`,
+        `  Take it: kith accept ${id}   Refuse it: kith decline ${id}`
+      ]
     case "running":
       return known ? [] : [`${name} sends ${what}`]
     case "done":

@@ -5,10 +5,13 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import { programVersion } from "../config.ts"
 import { accept } from "./accept.ts"
 import { add } from "./add.ts"
+import { block, unblock } from "./block.ts"
 import { cancel } from "./cancel.ts"
 import { decline } from "./decline.ts"
 import { history } from "./history.ts"
 import { id } from "./id.ts"
+import { invite } from "./invite.ts"
+import { join } from "./join.ts"
 import { peers } from "./peers.ts"
 import { remove } from "./remove.ts"
 import { say } from "./say.ts"
@@ -16,10 +19,29 @@ import { send } from "./send.ts"
 import { transfers } from "./transfers.ts"
 import { up } from "./up.ts"
 import { root } from "./Verb.ts"
+import { verify } from "./verify.ts"
 
 export const run = Command.runWith(
   root.pipe(
-    Command.withSubcommands([up, id, peers, add, remove, say, history, send, transfers, accept, decline, cancel])
+    Command.withSubcommands([
+      up,
+      id,
+      peers,
+      add,
+      remove,
+      verify,
+      invite,
+      join,
+      block,
+      unblock,
+      say,
+      history,
+      send,
+      transfers,
+      accept,
+      decline,
+      cancel
+    ])
   ),
   { version: programVersion }
 )

@@ -18,6 +18,7 @@ import { Message } from "./Message.ts"
 import { ConflictPolicy, Transfer } from "./Offer.ts"
 import { Peer } from "./Peer.ts"
 import { PeerId } from "./PeerId.ts"
+import { PeerBlockedProblem, trust } from "./TrustApi.ts"
 
 /** What control.json holds: where the API is, and the secret that opens it. */
 export const Control = Schema.Struct({
@@ -129,10 +130,10 @@ const peers = HttpApiGroup.make("peers").add(
     success: Peer,
     error: [Failures.MalformedAddressProblem, Failures.DialErrorProblem, Failures.SessionErrorProblem]
   }).annotate(OpenApi.Summary, "Dial HOST:PORT, and keep the peer that answers"),
-  HttpApiEndpoint.delete("remove", "/api/peers/:id", { params: { id: PeerId } }).annotate(
-    OpenApi.Summary,
-    "Say goodbye and forget the peer"
-  )
+  HttpApiEndpoint.delete("remove", "/api/peers/:id", {
+    params: { id: PeerId },
+    error: PeerBlockedProblem
+  }).annotate(OpenApi.Summary, "Say goodbye and forget the peer; one that is blocked has to be unblocked first")
 )
 
 const messages = HttpApiGroup.make("messages").add(
@@ -206,6 +207,7 @@ export class Api extends HttpApi.make("kith")
   .add(health)
   .add(node)
   .add(peers)
+  .add(trust)
   .add(messages)
   .add(transfers)
   .middleware(RequestErrors)

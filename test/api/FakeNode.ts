@@ -3,25 +3,28 @@
  * that remember what was asked of them. For tests of the API and of the command line alone.
  */
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { NodeConfig, type NodeSettings } from "../../src/config.ts"
 import { parse, tcp } from "../../src/schema/Address.ts"
-import { GroupId, Instance, TransferId } from "../../src/schema/Id.ts"
+import { GroupId, Instance, TransferId, VerificationId } from "../../src/schema/Id.ts"
 import type { Message } from "../../src/schema/Message.ts"
 import { isOver, type Transfer as View } from "../../src/schema/Offer.ts"
 import { base32, type PeerId } from "../../src/schema/PeerId.ts"
 import { chatMaxBytes, byteLength } from "../../src/schema/Text.ts"
+import type { Verification } from "../../src/schema/Verification.ts"
 import { Chat, MessageRefused } from "../../src/services/Chat.ts"
-import { Connection, SessionError } from "../../src/services/Connection.ts"
+import { Connection, NotConnected, SessionError } from "../../src/services/Connection.ts"
 import { Discovery } from "../../src/services/Discovery.ts"
 import { Events } from "../../src/services/Events.ts"
 import { Identity } from "../../src/services/Identity.ts"
-import { PeerRegistry } from "../../src/services/PeerRegistry.ts"
+import { type PeerRecord, PeerRegistry } from "../../src/services/PeerRegistry.ts"
 import { NotPossible, SendRefused, Transfer, UnknownTransfer } from "../../src/services/Transfer.ts"
 import { DialError, Transport } from "../../src/services/Transport.ts"
+import { InviteRefused, TicketMistyped, TicketUsed, Trust, UnknownVerification } from "../../src/services/Trust.ts"
 import { someId, someMessage } from "../Some.ts"
 
 const random = (n: number) => base32(new Uint8Array(16).fill(n))
@@ -234,9 +237,55 @@ const transfer = Layer.effect(
   })
 )
 
+export const compared: Verification = {
+  id: VerificationId.make("a".repeat(26)),
+  peer: bob,
+  begunBy: "here",
+  state: "comparing",
+  words: ["educate", "stereo", "poem", "guard"],
+  reason: null
+}
+
+/** Compares with bob alone; the one ticket it takes is bob's. */
+const trust = Layer.effect(
+  Trust,
+  Effect.gen(function* () {
+    const registry = yield* PeerRegistry
+    const asked = yield* Asked
+    const change = (id: PeerId, change: Partial<PeerRecord>) =>
+      Effect.asVoid(registry.update(id, (peer) => ({ ...peer, ...change })))
+    const over = (id: VerificationId, state: Verification["state"]) =>
+      id === compared.id
+        ? Effect.succeed({ ...compared, words: [], state, reason: state === "verified" ? null : "it was said" })
+        : Effect.fail(new UnknownVerification())
+    return {
+      verify: (peer) => (peer === bob ? Effect.succeed(compared) : Effect.fail(new NotConnected({ peer }))),
+      verifications: Effect.succeed([compared]),
+      answer: (id, same) => over(id, same ? "verified" : "mismatch"),
+      cancel: (id) => over(id, "cancelled"),
+      settled: (id) => over(id, "verified"),
+      invite: ({ expires }) => {
+        const seconds = Duration.toSeconds(expires ?? "10 minutes")
+        asked.push(`ticket for ${seconds} s`)
+        return seconds > 604_800
+          ? Effect.fail(new InviteRefused({ problem: "it can last from a second to 7d" }))
+          : Effect.succeed({ ticket: Redacted.make("kith1:ticket"), expires: 1000 })
+      },
+      join: (ticket) =>
+        Redacted.value(ticket) === "kith1:bob"
+          ? Effect.as(change(bob, { name: "bob", trust: "verified", trustAt: 5, trustHow: "ticket" }), bob)
+          : Effect.fail(
+              Redacted.value(ticket) === "kith1:used" ? new TicketUsed() : new TicketMistyped({ problem: "a letter" })
+            ),
+      block: (id) => change(id, { trust: "blocked", trustAt: 6, trustHow: "person" }),
+      unblock: (id) => change(id, { trust: "unverified", trustAt: 7, trustHow: "person" })
+    }
+  })
+)
+
 /** The services of a node called alice that does nothing. */
 export const layer = (settings: { readonly dataDir: string } & Partial<NodeSettings>) =>
-  Layer.mergeAll(connection, chat, transfer).pipe(
+  Layer.mergeAll(connection, chat, transfer, trust).pipe(
     Layer.provideMerge(Layer.mergeAll(identity, transport, discovery, Asked.layer)),
     Layer.provideMerge(PeerRegistry.layer),
     Layer.provideMerge(Events.layer),
