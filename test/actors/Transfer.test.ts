@@ -262,7 +262,7 @@ describe("a transfer that is cut", () => {
       assert(sent !== undefined)
       yield* Deferred.await(reached)
       yield* part(alice, bob)
-      yield* Effect.all([alice, bob].map((node) => node.until((view) => view.state === "waiting")))
+      yield* Effect.forEach([alice, bob], (node) => node.until((view) => view.state === "waiting"))
       assert.deepStrictEqual(fs.readdirSync(bob.received), [".kith"])
       yield* join(alice, bob)
       assert.strictEqual((yield* bob.over(sent.id)).state, "done")

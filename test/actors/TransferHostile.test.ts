@@ -18,7 +18,7 @@ import { GroupId, TransferId } from "../../src/schema/Id.ts"
 import { base32 } from "../../src/schema/PeerId.ts"
 import { Identity } from "../../src/services/Identity.ts"
 import { Transport } from "../../src/services/Transport.ts"
-import * as SimulatedNetwork from "../../src/testing/SimulatedNetwork.ts"
+import type * as SimulatedNetwork from "../../src/testing/SimulatedNetwork.ts"
 import { join, noise, pair, quietly, startOn, type TransferNode } from "./TransferNode.ts"
 
 const transfer = TransferId.make(base32(new Uint8Array(16).fill(9)))

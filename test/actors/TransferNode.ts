@@ -12,7 +12,6 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -110,19 +109,17 @@ export const startTransferNode = Effect.fnUntraced(function* (options: NodeOptio
   ).pipe(Layer.provide(control.layer))
   const registry = Layer.mock(PeerRegistry, {
     get: (id) =>
-      Effect.succeed(
-        Option.some({
-          id,
-          name: "peer",
-          state: "connected",
-          trust: "unverified",
-          addresses: [],
-          accept: null,
-          lastSeen: null,
-          wanted: true,
-          ...options.known?.get(id)
-        } satisfies PeerRecord)
-      )
+      Effect.succeedSome({
+        id,
+        name: "peer",
+        state: "connected",
+        trust: "unverified",
+        addresses: [],
+        accept: null,
+        lastSeen: null,
+        wanted: true,
+        ...options.known?.get(id)
+      } satisfies PeerRecord)
   })
   const config = NodeConfig.layer({
     name: "test",
