@@ -39,7 +39,9 @@ const ask = Effect.gen(function* () {
 const report = Effect.fnUntraced(function* (verification: Verification, name: string, asJson: boolean) {
   if (asJson) yield* Output.json(verification)
   if (verification.state !== "verified") {
-    return yield* new Failed({ problem: `${name} is not verified: ${verification.reason ?? verification.state}` })
+    return yield* new Failed({
+      problem: `words were not confirmed with ${name}: ${verification.reason ?? verification.state}`
+    })
   }
   if (!asJson) yield* Output.line(`verified ${name}`)
 })

@@ -357,6 +357,30 @@ describe("a blocked peer", () => {
     })
   )
 
+  it.effect("has no session, even if it was let in a moment before it was blocked", () =>
+    Effect.gen(function* () {
+      const { network, alice, bob } = yield* together()
+      yield* elapse(Effect.all([alice.stop, bob.stop]))
+      let looks = 0
+      let then: Effect.Effect<void> = Effect.void
+      // After his Hello was read she looks whether he is blocked, for the second time; right then she blocks him.
+      const registry: TrustNode["registry"] = {
+        ...alice.registry,
+        get: (id) =>
+          Effect.tap(alice.registry.get(id), () => Effect.suspend(() => (++looks === 2 ? then : Effect.void)))
+      }
+      const again = yield* start(network.host("alice"), { remembered: registry })
+      const late = yield* start(network.host("bob"))
+      looks = 0
+      then = again.trust.block(late.id)
+      yield* Effect.ignore(elapse(late.connection.add(again.at)))
+      yield* soon
+      assert.isAbove(looks, 2)
+      assert.strictEqual(yield* again.trusts(late.id), "blocked")
+      assert.deepStrictEqual(yield* again.connection.connected, [])
+    })
+  )
+
   it.effect("that connects in the very moment it is blocked has no session afterwards", () =>
     Effect.gen(function* () {
       const network = yield* SimulatedNetwork.make({ seed: 7 })
