@@ -128,6 +128,8 @@ export const limits = {
   commitsWaitingMax: 4096,
   /** Unfinished transfers with one peer, both directions together. */
   transfersMax: 16,
+  /** Of those that come from one peer, so many run at once: more would only make each of them late. */
+  transfersRunningMax: 4,
   /** Transfers that are over, kept to be shown. */
   transfersShownMax: 1000,
   /** Memory for blocks on their way, for the whole node. */
@@ -143,6 +145,17 @@ export const limits = {
   offerExpires: Duration.hours(24),
   /** Progress events of one transfer are at least this far apart. */
   progressEvery: Duration.millis(100),
+  /** Uploads of the page that are kept at one time, and files in one. */
+  uploadsMax: 16,
+  uploadFilesMax: 100_000,
+  /** Uploads leave this much of the disk to everything else. */
+  uploadReserveBytes: 256 * 1024 * 1024,
+  /** What was uploaded is gone after this, sent or not; and an upload in which nothing moves, much sooner. */
+  uploadKept: Duration.hours(24),
+  uploadStalled: Duration.seconds(30),
+  /** The one-time code of a link to the page, and how many may be out. */
+  pageCodeExpires: Duration.minutes(1),
+  pageCodesMax: 8,
   /** From the first signal to the end of the process. */
   shutdown: Duration.seconds(2),
   /** Comparisons of words that one peer may ask for; a stranger must not tire people into saying yes. */

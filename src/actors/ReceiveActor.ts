@@ -7,19 +7,20 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import { limits } from "../config.ts"
 import { Frame } from "../schema/Frame.ts"
 import { ManifestCheck } from "../schema/ManifestCheck.ts"
-import type { ConflictPolicy } from "../schema/Offer.ts"
+import type { ConflictPolicy, TransferPriority } from "../schema/Offer.ts"
 import { top } from "../schema/RelativePath.ts"
 import type { FileStoreError, StagedEntry, Staging } from "../services/FileStore.ts"
 import { DataLane, LaneError } from "./DataLane.ts"
 import { Intake } from "./Intake.ts"
 import { pullBlocks } from "./ReceiveLane.ts"
 import { fit, pullManifest } from "./ReceiveManifest.ts"
-import { short } from "./SendActor.ts"
+import { controlOf, short } from "./SendActor.ts"
 import {
   type Actor,
   answered,
@@ -30,16 +31,16 @@ import {
   refused,
   type Tools
 } from "./TransferActor.ts"
-import { type Letter, retryAfter, type TransferRecord } from "./TransferBook.ts"
+import { type Letter, type PersonAction, retryAfter, type TransferRecord } from "./TransferBook.ts"
 import {
-  type Outcome,
   type ReceiveAction,
   ReceiveMessage,
   type Receiving,
   receiving,
   shownReceiving,
   stepReceiving
-} from "./TransferState.ts"
+} from "./ReceiveState.ts"
+import { isHeld, type Outcome } from "./TransferState.ts"
 
 export interface ReceiveOptions {
   readonly peerUp: boolean
@@ -69,7 +70,12 @@ export const receiveActor = Effect.fn("ReceiveActor")(function* (
   const actor = yield* makeActor(tools, record, mailbox, ReceiveMessage.LaneEnded)
   // Made before any worker, so that it is closed after the last of them has let go of the staging.
   const shelf = yield* Effect.acquireRelease(Scope.make(), (shelf, exit) => Scope.close(shelf, exit))
-  const receiver = new Receiver(tools, actor, options, shelf)
+  const turn = yield* Queue.sliding<boolean>(1)
+  const receiver = new Receiver(tools, actor, options, shelf, turn)
+  yield* Effect.addFinalizer(() => receiver.leaveTurn)
+  yield* Effect.forkScoped(
+    Effect.forever(Effect.flatMap(Queue.take(turn), (given) => actor.tell(ReceiveMessage.Turn({ given }))))
+  )
   return yield* live(tools, record, mailbox, {
     initial: receiving(options),
     step: stepReceiving,
@@ -79,6 +85,8 @@ export const receiveActor = Effect.fn("ReceiveActor")(function* (
   })
 }, Effect.scoped)
 
+type LaneTry = Extract<ReceiveAction, { readonly _tag: "OpenLane" }>
+
 class Receiver {
   private readonly tools: Tools
   private readonly actor: Actor<ReceiveMessage>
@@ -86,13 +94,24 @@ class Receiver {
   private readonly options: ReceiveOptions
   /** What the staging lives in. */
   private readonly shelf: Scope.Scope
+  /** Whether it is its turn: the newest answer. */
+  private readonly turn: Queue.Enqueue<boolean>
   private conflict: ConflictPolicy
+  /** A person here said how urgent it is: what the sender says of that does not count any more. */
+  private urgencyIsOurs = false
   /** There once the list is good. */
   private intake: Intake | undefined
   /** There once the answer is yes and the directories are made. */
   private readonly staging = Deferred.makeUnsafe<Staging>()
 
-  constructor(tools: Tools, actor: Actor<ReceiveMessage>, options: ReceiveOptions, shelf: Scope.Scope) {
+  constructor(
+    tools: Tools,
+    actor: Actor<ReceiveMessage>,
+    options: ReceiveOptions,
+    shelf: Scope.Scope,
+    turn: Queue.Enqueue<boolean>
+  ) {
+    this.turn = turn
     this.tools = tools
     this.shelf = shelf
     this.actor = actor
@@ -110,7 +129,7 @@ class Receiver {
       case "Session":
         return Option.some(letter.up ? ReceiveMessage.PeerUp() : ReceiveMessage.PeerDown())
       case "Lane":
-        return Option.some(ReceiveMessage.Attached({ attempt: letter.attempt }))
+        return Option.some(ReceiveMessage.Attached({ lane: letter.number, attempt: letter.attempt }))
       case "Forgotten":
         return state.received
           ? Option.none()
@@ -118,41 +137,90 @@ class Receiver {
               ReceiveMessage.Cancelled({ by: "peer", reason: "the sender no longer has it: it was restarted" })
             )
       case "Frame":
-        if (letter.frame._tag === "Offer") return Option.some(ReceiveMessage.OfferedAgain())
-        return letter.frame._tag === "TransferControl" && letter.frame.action === "cancel" && !state.received
-          ? Option.some(ReceiveMessage.Cancelled({ by: "peer", reason: letter.frame.reason }))
-          : Option.none()
+        return this.readFrame(letter.frame, state)
       case "Person":
-        return this.readPerson(letter, state)
+        // Publishing takes a moment and cannot be taken back.
+        return state.received ? Option.none() : this.readPerson(letter.action, state)
     }
   }
 
-  private readPerson(letter: Extract<Letter, { readonly _tag: "Person" }>, state: Receiving) {
-    // Publishing takes a moment and cannot be taken back.
-    if (state.received) return Option.none()
-    if (letter.action === "cancel") {
-      return Option.some(ReceiveMessage.Cancelled({ by: "here", reason: "the receiver cancelled it" }))
+  private readFrame(
+    frame: Extract<Letter, { readonly _tag: "Frame" }>["frame"],
+    state: Receiving
+  ): Option.Option<ReceiveMessage> {
+    if (frame._tag === "Offer") {
+      if (!this.urgencyIsOurs) this.prioritise(frame.priority ?? "normal")
+      return Option.some(ReceiveMessage.OfferedAgain())
     }
-    if (state.accepted) return Option.none()
-    if (letter.action === "decline") return Option.some(ReceiveMessage.Decline({ reason: "it was declined" }))
-    this.conflict = letter.conflict ?? this.conflict
-    return Option.some(ReceiveMessage.Accept())
+    if (frame._tag !== "TransferControl" || state.received) return Option.none()
+    switch (frame.action) {
+      case "pause":
+        return Option.some(ReceiveMessage.Paused({ by: "peer" }))
+      case "resume":
+        return Option.some(ReceiveMessage.Resumed({ by: "peer" }))
+      case "cancel":
+        return Option.some(ReceiveMessage.Cancelled({ by: "peer", reason: frame.reason }))
+    }
   }
+
+  private readPerson(action: PersonAction, state: Receiving): Option.Option<ReceiveMessage> {
+    switch (action._tag) {
+      case "cancel":
+        return Option.some(ReceiveMessage.Cancelled({ by: "here", reason: "the receiver cancelled it" }))
+      case "pause":
+        return state.pause.here ? Option.none() : Option.some(ReceiveMessage.Paused({ by: "here" }))
+      case "resume":
+        return isHeld(state.pause) ? Option.some(ReceiveMessage.Resumed({ by: "here" })) : Option.none()
+      case "prioritise":
+        this.urgencyIsOurs = true
+        this.prioritise(action.priority)
+        return Option.some(ReceiveMessage.Changed())
+      case "decline":
+        return state.accepted ? Option.none() : Option.some(ReceiveMessage.Decline({ reason: "it was declined" }))
+      case "accept":
+        if (state.accepted) return Option.none()
+        this.conflict = action.conflict ?? this.conflict
+        return Option.some(ReceiveMessage.Accept())
+    }
+  }
+
+  private prioritise(priority: TransferPriority): void {
+    const { record, tools } = this
+    record.view = { ...record.view, priority }
+    if (tools.turns.has(record.peer, record.id)) this.askTurn()
+  }
+
+  private askTurn(): void {
+    const { id, peer, view } = this.record
+    this.tools.turns.enter({
+      id,
+      peer,
+      priority: view.priority ?? "normal",
+      order: view.startedAt,
+      onTurn: (given) => void Queue.offerUnsafe(this.turn, given)
+    })
+  }
+
+  readonly leaveTurn: Effect.Effect<void> = Effect.sync(() => this.tools.turns.leave(this.record.peer, this.record.id))
 
   act(action: ReceiveAction, inbound: Inbound | undefined): Effect.Effect<unknown, never, Scope.Scope> {
     const { actor } = this
     const transfer = this.record.id
     switch (action._tag) {
       case "OpenLane":
-        return actor.runLane(action.attempt, this.open(action.attempt, action.failures))
+        return actor.runLane(action.lane, action.attempt, this.open(action))
       case "RunLane":
         return inbound === undefined
           ? Effect.void
-          : actor.runLane(action.attempt, answered(inbound, this.work(inbound.lane)))
+          : actor.runLane(action.lane, action.attempt, answered(inbound, this.work(inbound.lane, action.lane)))
       case "Refuse":
         return inbound === undefined ? Effect.void : Effect.forkScoped(refused(inbound, action.reason))
-      case "DropLane":
-        return actor.dropLane
+      case "DropLanes":
+        return actor.dropLanes(action.lane)
+      case "AskTurn":
+        return Effect.sync(() => this.askTurn())
+      case "LeaveTurn":
+        return this.leaveTurn
       case "Ask":
         return Effect.forkScoped(this.ask)
       case "Take":
@@ -165,10 +233,14 @@ class Receiver {
         return this.sayLast(
           Frame.cases.OfferReply.make({ transfer, decision: "declined", reason: short(action.reason) })
         )
+      case "TellStatus":
+        return actor.say(Frame.cases.TransferStatus.make({ transfer, status: action.status }))
+      case "TellPaused":
+        return actor.say(controlOf(this.record, "pause", "the receiver paused it"))
+      case "TellResumed":
+        return actor.say(controlOf(this.record, "resume", "the receiver resumed it"))
       case "TellCancelled":
-        return this.sayLast(
-          Frame.cases.TransferControl.make({ transfer, action: "cancel", reason: short(action.reason) })
-        )
+        return this.sayLast(controlOf(this.record, "cancel", action.reason))
       case "TellDone":
         return this.sayLast(doneOf(this.record, action.outcome))
     }
@@ -189,7 +261,7 @@ class Receiver {
   }
 
   /** Dials the sender; where that does not work, asks to be dialled. */
-  private open(attempt: number, failures: number): Effect.Effect<void, LaneError> {
+  private open({ attempt, failures, lane: number }: LaneTry): Effect.Effect<void, LaneError> {
     const { connection } = this.tools
     const { id, peer } = this.record
     return Effect.gen({ self: this }, function* () {
@@ -202,18 +274,18 @@ class Receiver {
       )
       if (Option.isSome(opened)) {
         const lane = new DataLane(opened.value)
-        yield* lane.attach({ transfer: id, lane: 0, attempt })
-        yield* this.actor.tell(ReceiveMessage.LaneUp({ attempt }))
-        return yield* this.work(lane)
+        yield* lane.attach({ transfer: id, lane: number, attempt })
+        yield* this.actor.tell(ReceiveMessage.LaneUp({ lane: number, attempt }))
+        return yield* this.work(lane, number)
       }
-      yield* this.actor.say(Frame.cases.DialMe.make({ transfer: id, lane: 0, attempt }))
+      yield* this.actor.say(Frame.cases.DialMe.make({ transfer: id, lane: number, attempt }))
       yield* Effect.sleep(dialled)
       return yield* new LaneError({ problem: "lost", detail: "neither side could dial the other" })
     }).pipe(Effect.scoped)
   }
 
   /** What is done with a lane: the list if it is not known yet, then, once the answer is yes, the blocks. */
-  private work(lane: DataLane): Effect.Effect<void, LaneError> {
+  private work(lane: DataLane, number: number): Effect.Effect<void, LaneError> {
     return Effect.gen({ self: this }, function* () {
       if (this.intake === undefined) yield* this.learn(lane)
       const { intake } = this
@@ -224,8 +296,9 @@ class Receiver {
         {
           intake,
           staging,
+          keep: () => Effect.void,
           onProgress: () => void (this.record.bytes = intake.bytes),
-          onBlock: this.actor.tell(ReceiveMessage.Progress()),
+          onBlock: this.actor.tell(ReceiveMessage.Progress({ lane: number })),
           onFailed: (entry, reason) => this.tools.book.problem(this.record, intake.entries.path(entry), reason)
         },
         this.tools.pool
@@ -253,7 +326,7 @@ class Receiver {
       this.intake = intake
       const { directories, files } = entries.totals
       yield* tools.book.change(record, { files, directories, totalBytes: intake.totalBytes })
-      yield* this.actor.tell(ReceiveMessage.Listed())
+      yield* this.actor.tell(ReceiveMessage.Listed({ lanes: 1 }))
     })
   }
 

@@ -14,16 +14,9 @@ import type { Picked, Source } from "../services/FileStore.ts"
 import { DataLane, LaneError } from "./DataLane.ts"
 import { serve } from "./SendLane.ts"
 import { answered, type Inbound, live, type Mailbox, makeActor, refused, type Tools } from "./TransferActor.ts"
-import type { Letter, TransferRecord } from "./TransferBook.ts"
-import {
-  type Outcome,
-  type SendAction,
-  SendMessage,
-  type Sending,
-  sending,
-  shownSending,
-  stepSending
-} from "./TransferState.ts"
+import type { Letter, PersonAction, TransferRecord } from "./TransferBook.ts"
+import { type SendAction, SendMessage, type Sending, sending, shownSending, stepSending } from "./SendState.ts"
+import { isHeld, type Outcome } from "./TransferState.ts"
 
 /** What a walk came to, shared by the transfers of a group. */
 export interface Walked {
@@ -81,15 +74,15 @@ export const sendActor = Effect.fn("SendActor")(function* (
       )
     })
 
-  const dial = (attempt: number) =>
+  const dial = (number: number, attempt: number) =>
     Effect.gen(function* () {
       const link = yield* Effect.mapError(
         tools.connection.openDataLink(record.peer),
         (error) => new LaneError({ problem: "lost", detail: error.message })
       )
       const lane = new DataLane(link)
-      yield* lane.attach({ transfer: record.id, lane: 0, attempt })
-      yield* actor.tell(SendMessage.Dialled({ attempt }))
+      yield* lane.attach({ transfer: record.id, lane: number, attempt })
+      yield* actor.tell(SendMessage.Dialled({ lane: number, attempt }))
       yield* serving(lane)
     }).pipe(Effect.scoped)
 
@@ -100,17 +93,19 @@ export const sendActor = Effect.fn("SendActor")(function* (
       case "Serve":
         return inbound === undefined
           ? Effect.void
-          : actor.runLane(action.attempt, answered(inbound, serving(inbound.lane)))
+          : actor.runLane(action.lane, action.attempt, answered(inbound, serving(inbound.lane)))
       case "Refuse":
         return inbound === undefined ? Effect.void : Effect.forkScoped(refused(inbound, action.reason))
       case "Dial":
-        return actor.runLane(action.attempt, dial(action.attempt))
-      case "DropLane":
-        return actor.dropLane
+        return actor.runLane(action.lane, action.attempt, dial(action.lane, action.attempt))
+      case "DropLanes":
+        return actor.dropLanes(action.lane)
+      case "TellPaused":
+        return actor.say(controlOf(record, "pause", "the sender paused it"))
+      case "TellResumed":
+        return actor.say(controlOf(record, "resume", "the sender resumed it"))
       case "TellCancelled":
-        return actor.say(
-          Frame.cases.TransferControl.make({ transfer: record.id, action: "cancel", reason: short(action.reason) })
-        )
+        return actor.say(controlOf(record, "cancel", action.reason))
     }
   }
 
@@ -138,10 +133,17 @@ const list = Effect.fnUntraced(function* (
 })
 
 const offerOf = (record: TransferRecord): FrameOf<"Offer"> => {
-  const { directories, files, group, name, totalBytes } = record.view
+  const { directories, files, group, name, priority, totalBytes } = record.view
   const offered = { transfer: record.id, group, files, directories, bytes: totalBytes }
-  return Frame.cases.Offer.make({ ...offered, name: short(name, nameMaxBytes) })
+  return Frame.cases.Offer.make({
+    ...offered,
+    name: short(name, nameMaxBytes),
+    ...(priority === undefined ? {} : { priority })
+  })
 }
+
+export const controlOf = (record: TransferRecord, action: "pause" | "resume" | "cancel", reason: string) =>
+  Frame.cases.TransferControl.make({ transfer: record.id, action, reason: short(reason) })
 
 /** Bytes of blocks that were not safe before. */
 const newlySafe = (entries: EntryList, safe: Ranges, first: number, count: number): number => {
@@ -161,15 +163,43 @@ const read = (letter: Letter, state: Sending, tools: Tools, record: TransferReco
     case "Session":
       return Option.some(letter.up ? SendMessage.PeerUp() : SendMessage.PeerDown())
     case "Lane":
-      return Option.some(SendMessage.Attached({ attempt: letter.attempt }))
+      return Option.some(SendMessage.Attached({ lane: letter.number, attempt: letter.attempt }))
     case "Person":
-      return letter.action === "cancel"
-        ? Option.some(SendMessage.Cancelled({ by: "here", reason: "the sender cancelled it" }))
-        : Option.none()
+      return readPerson(letter.action, state, record)
     case "Forgotten":
       return Option.none()
     case "Frame":
       return readFrame(letter.frame, state, tools, record)
+  }
+}
+
+const readPerson = (action: PersonAction, state: Sending, record: TransferRecord): Option.Option<SendMessage> => {
+  switch (action._tag) {
+    case "cancel":
+      return Option.some(SendMessage.Cancelled({ by: "here", reason: "the sender cancelled it" }))
+    case "pause":
+      return state.pause.here || state.status === "publishing"
+        ? Option.none()
+        : Option.some(SendMessage.Paused({ by: "here" }))
+    case "resume":
+      return isHeld(state.pause) ? Option.some(SendMessage.Resumed({ by: "here" })) : Option.none()
+    case "prioritise":
+      record.view = { ...record.view, priority: action.priority }
+      return Option.some(SendMessage.Changed())
+    case "accept":
+    case "decline":
+      return Option.none()
+  }
+}
+
+const readControl = (frame: FrameOf<"TransferControl">): SendMessage => {
+  switch (frame.action) {
+    case "pause":
+      return SendMessage.Paused({ by: "peer" })
+    case "resume":
+      return SendMessage.Resumed({ by: "peer" })
+    case "cancel":
+      return SendMessage.Cancelled({ by: "peer", reason: frame.reason })
   }
 }
 
@@ -185,11 +215,13 @@ const readFrame = (
         frame.decision === "accepted" ? SendMessage.Accepted() : SendMessage.Declined({ reason: frame.reason })
       )
     case "TransferControl":
-      return frame.action === "cancel"
-        ? Option.some(SendMessage.Cancelled({ by: "peer", reason: frame.reason }))
+      return Option.some(readControl(frame))
+    case "TransferStatus":
+      return frame.status === "queued" || frame.status === "publishing"
+        ? Option.some(SendMessage.Status({ status: frame.status }))
         : Option.none()
     case "DialMe":
-      return Option.some(SendMessage.DialWanted({ attempt: frame.attempt }))
+      return Option.some(SendMessage.DialWanted({ lane: frame.lane, attempt: frame.attempt }))
     case "TransferDone":
       return Option.some(SendMessage.Over({ outcome: outcomeOf(frame, state, tools, record) }))
     case "Offer":

@@ -1,6 +1,6 @@
 /**
- * What both actors of a transfer are made of: a mailbox, words to the peer in their order, one lane, and a loop that
- * lets the pure machine decide and does what it says. The actor ends with its outcome; its scope takes down the lane
+ * What both actors of a transfer are made of: a mailbox, words to the peer in their order, its lanes, and a loop that
+ * lets the pure machine decide and does what it says. The actor ends with its outcome; its scope takes down the lanes
  * and whatever the role opened.
  */
 import * as Deferred from "effect/Deferred"
@@ -8,6 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberHandle from "effect/FiberHandle"
+import * as FiberMap from "effect/FiberMap"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Cause from "effect/Cause"
@@ -21,7 +22,8 @@ import { NotPossible } from "../services/Transfer.ts"
 import type { BlockPool } from "./BlockPool.ts"
 import type { DataLane, LaneError } from "./DataLane.ts"
 import type { Letter, TransferBook, TransferRecord } from "./TransferBook.ts"
-import type { Outcome, Prospect } from "./TransferState.ts"
+import { type Outcome, type Pause, pausedBy, type Prospect } from "./TransferState.ts"
+import type { Turns } from "./Turns.ts"
 
 /** What actors work with. */
 export interface Tools {
@@ -29,6 +31,7 @@ export interface Tools {
   readonly store: FileStore["Service"]
   readonly pool: BlockPool
   readonly book: TransferBook
+  readonly turns: Turns
 }
 
 /** Letters from outside, and the messages that the actor's own workers send it. */
@@ -46,20 +49,27 @@ export interface Actor<Message> {
   readonly tell: (message: Message) => Effect.Effect<void>
   /** To the peer, in order; lost if it is away, since it asks again when it is back. */
   readonly say: (frame: Frame) => Effect.Effect<void>
-  /** Runs what works on the lane, in place of what did before, with its progress shown. */
-  readonly runLane: (attempt: number, work: Effect.Effect<void, LaneError>) => Effect.Effect<void>
-  readonly dropLane: Effect.Effect<void>
+  /** Runs what works on this lane, in place of what did before, with its progress shown. */
+  readonly runLane: (lane: number, attempt: number, work: Effect.Effect<void, LaneError>) => Effect.Effect<void>
+  /** Returns once what worked on it has let go of everything. */
+  readonly dropLanes: (lane: number | "all") => Effect.Effect<void>
 }
 
 export const makeActor = Effect.fn("TransferActor.make")(function* <Message>(
   tools: Tools,
   record: TransferRecord,
   mailbox: Mailbox<Message>,
-  laneEnded: (end: { readonly attempt: number; readonly reason: string; readonly prospect: Prospect }) => Message
+  laneEnded: (end: {
+    readonly lane: number
+    readonly attempt: number
+    readonly reason: string
+    readonly prospect: Prospect
+  }) => Message
 ) {
   const outgoing = yield* Queue.bounded<Frame, Cause.Done>(outgoingMax)
   const speaking = yield* Effect.forkScoped(speak(tools, record, outgoing))
-  const lane = yield* FiberHandle.make<void>()
+  const lanes = yield* FiberMap.make<number, void>()
+  const ticker = yield* FiberHandle.make<void>()
   const tell = (message: Message) => Effect.asVoid(Queue.offer(mailbox, { _tag: "Own", message }))
 
   const say = (frame: Frame) =>
@@ -71,24 +81,29 @@ export const makeActor = Effect.fn("TransferActor.make")(function* <Message>(
           )
     )
 
-  const runLane = (attempt: number, work: Effect.Effect<void, LaneError>) =>
-    Effect.raceFirst(work, tools.book.ticking(record)).pipe(
+  // One for all lanes: it goes on until none is left.
+  const tick = tools.book.ticking(record, () => lanes[Symbol.iterator]().next().done !== true)
+  const runLane = (lane: number, attempt: number, work: Effect.Effect<void, LaneError>) =>
+    work.pipe(
       Effect.catch((error) =>
         Effect.logDebug("A data link ended").pipe(
-          Effect.annotateLogs({ attempt, reason: error.message }),
-          Effect.andThen(tell(laneEnded({ attempt, reason: error.message, prospect: prospectOf(error) })))
+          Effect.annotateLogs({ lane, attempt, reason: error.message }),
+          Effect.andThen(tell(laneEnded({ lane, attempt, reason: error.message, prospect: prospectOf(error) })))
         )
       ),
-      (run) => FiberHandle.run(lane, run),
+      (run) => FiberMap.run(lanes, lane, run),
+      Effect.andThen(FiberHandle.run(ticker, tick, { onlyIfMissing: true })),
       Effect.asVoid
     )
+
+  const dropLanes = (lane: number | "all") => (lane === "all" ? FiberMap.clear(lanes) : FiberMap.remove(lanes, lane))
 
   // The last word must leave before the actor does, but a peer that does not read cannot keep it.
   yield* Effect.addFinalizer(() =>
     Queue.end(outgoing).pipe(Effect.andThen(Fiber.await(speaking)), Effect.timeoutOption(flush), Effect.asVoid)
   )
 
-  return { record, tell, say, runLane, dropLane: FiberHandle.clear(lane) } satisfies Actor<Message>
+  return { record, tell, say, runLane, dropLanes } satisfies Actor<Message>
 })
 
 const prospectOf = (error: LaneError): Prospect =>
@@ -120,7 +135,13 @@ export const refused = (inbound: Inbound, reason: string): Effect.Effect<void> =
     Effect.andThen(Deferred.succeed(inbound.done, undefined))
   )
 
-export interface Machine<State extends { readonly outcome: Outcome | null }, Message, Action> {
+/** What the machine of either role has. */
+interface Stateful {
+  readonly outcome: Outcome | null
+  readonly pause: Pause
+}
+
+export interface Machine<State extends Stateful, Message, Action> {
   readonly initial: State
   readonly step: (state: State, message: Message) => readonly [State, ReadonlyArray<Action>]
   readonly shown: (state: State) => Shown
@@ -143,7 +164,7 @@ export const makeMailbox = <Message>(): Effect.Effect<Mailbox<Message>> =>
  * Runs until the outcome, which is not shown yet: that is for when the actor's scope is closed, so that whoever hears
  * of it finds everything cleaned up.
  */
-export const live = <State extends { readonly outcome: Outcome | null }, Message, Action>(
+export const live = <State extends Stateful, Message, Action>(
   tools: Tools,
   record: TransferRecord,
   mailbox: Mailbox<Message>,
@@ -158,7 +179,8 @@ export const live = <State extends { readonly outcome: Outcome | null }, Message
       if (Option.isSome(message)) [state, actions] = machine.step(state, message.value)
       const inbound = letter._tag === "Lane" ? letter : undefined
       const { outcome } = state
-      if (outcome === null) yield* tools.book.change(record, { state: machine.shown(state) })
+      if (outcome === null)
+        yield* tools.book.change(record, { state: machine.shown(state), pausedBy: pausedBy(state.pause) })
       for (const action of actions) yield* machine.act(action, inbound)
       const asker = letter._tag === "Person" ? letter : undefined
       if (outcome !== null) return { outcome, asker } satisfies Ending
@@ -176,7 +198,7 @@ const reply = (letter: Extract<Letter, { readonly _tag: "Person" }>, record: Tra
   Effect.asVoid(
     possible
       ? Deferred.succeed(letter.reply, record.view)
-      : Deferred.fail(letter.reply, notPossible(record, letter.action))
+      : Deferred.fail(letter.reply, notPossible(record, letter.action._tag))
   )
 
 export const notPossible = (record: TransferRecord, action: string): NotPossible =>

@@ -15,7 +15,7 @@ import * as Queue from "effect/Queue"
 import { limits, NodeConfig } from "../config.ts"
 import { Frame, type FrameOf } from "../schema/Frame.ts"
 import { GroupId, idBytes, TransferId } from "../schema/Id.ts"
-import { type ConflictPolicy, isOver, type Transfer as View } from "../schema/Offer.ts"
+import { isOver, type Transfer as View, type TransferPriority } from "../schema/Offer.ts"
 import { base32, type PeerId } from "../schema/PeerId.ts"
 import { Connection, type Inbound, type SessionChange } from "../services/Connection.ts"
 import { Events } from "../services/Events.ts"
@@ -29,9 +29,10 @@ import { receiveActor } from "./ReceiveActor.ts"
 import { sendActor, type Walked } from "./SendActor.ts"
 import { choose, walk } from "./SendWalk.ts"
 import { end, type Ending, makeMailbox, notPossible, type Tools } from "./TransferActor.ts"
-import { type Letter, TransferBook, type TransferRecord } from "./TransferBook.ts"
-import type { ReceiveMessage, SendMessage } from "./TransferState.ts"
-import { ReceiveMessage as Receive } from "./TransferState.ts"
+import { type Letter, type PersonAction, TransferBook, type TransferRecord } from "./TransferBook.ts"
+import { ReceiveMessage } from "./ReceiveState.ts"
+import { lanesMax, type SendMessage } from "./SendState.ts"
+import { Turns } from "./Turns.ts"
 
 /** Memory that the list of one offer may take: of a peer that is not verified, and that nobody has said yes to, less. */
 const manifestMax = 256 * 1024 * 1024
@@ -40,7 +41,15 @@ const manifestUnverifiedMax = 16 * 1024 * 1024
 /** An actor answers at once; only one that a disk holds up does not. */
 const patience = Duration.seconds(10)
 
-const inboxTags = ["Offer", "OfferReply", "TransferControl", "TransferDone", "DialMe", "Transfers"] as const
+const inboxTags = [
+  "Offer",
+  "OfferReply",
+  "TransferControl",
+  "TransferStatus",
+  "TransferDone",
+  "DialMe",
+  "Transfers"
+] as const
 type InboxTag = (typeof inboxTags)[number]
 
 const make = Effect.gen(function* () {
@@ -49,6 +58,7 @@ const make = Effect.gen(function* () {
     store: yield* FileStore,
     pool: new BlockPool(),
     book: new TransferBook(yield* Events),
+    turns: new Turns(),
     registry: yield* PeerRegistry,
     config: yield* NodeConfig,
     random: yield* SecureRandom.SecureRandom,
@@ -66,12 +76,15 @@ const make = Effect.gen(function* () {
   const transport = yield* Transport
   yield* transport.accept("kith-data/1", (link) => transfers.inbound(link))
   return Transfer.of({
-    send: (paths, to) => transfers.send(paths, to),
+    send: (paths, to, options) => transfers.send(paths, to, options?.priority ?? "normal"),
     list: Effect.sync(() => transfers.tools.book.all.map((record) => record.view).toReversed()),
     find: (query) => Effect.map(transfers.find(query), (record) => record.view),
-    accept: (id, options) => transfers.person(id, "accept", options.conflict),
-    decline: (id) => transfers.person(id, "decline"),
-    cancel: (id) => transfers.person(id, "cancel")
+    accept: (id, options) => transfers.person(id, { _tag: "accept", ...options }),
+    decline: (id) => transfers.person(id, { _tag: "decline" }),
+    cancel: (id) => transfers.person(id, { _tag: "cancel" }),
+    pause: (id) => transfers.person(id, { _tag: "pause" }),
+    resume: (id) => transfers.person(id, { _tag: "resume" }),
+    prioritise: (id, priority) => transfers.person(id, { _tag: "prioritise", priority })
   })
 })
 
@@ -184,15 +197,15 @@ class Transfers {
     return Effect.gen({ self: this }, function* () {
       const { actors, book, config, random } = this.tools
       const mailbox = yield* makeMailbox<ReceiveMessage>()
-      const { bytes, directories, files, group, name } = offer
-      const shown = { id: offer.transfer, direction: "receive", state: "offered", group, peer, name } as const
+      const { bytes, directories, files, group, name, priority = "normal" } = offer
+      const shown = { id: offer.transfer, direction: "receive", state: "offered", group, peer, name, priority } as const
       const view = yield* fresh({ ...shown, files, directories, totalBytes: bytes })
       const record = yield* book.add(view, mailbox)
       yield* Effect.logInfo("An offer came").pipe(Effect.annotateLogs({ files, bytes }))
       const seed = new DataView((yield* random.randomBytes(4)).buffer).getUint32(0)
       const staging = base32(yield* random.randomBytes(idBytes))
       const options = { peerUp: this.up.has(peer), unasked, conflict: config.conflict, manifestMax, seed, staging }
-      yield* Queue.offer(mailbox, { _tag: "Own", message: Receive.Begin() })
+      yield* Queue.offer(mailbox, { _tag: "Own", message: ReceiveMessage.Begin() })
       yield* FiberMap.run(actors, record.id, this.watched(record, receiveActor(this.tools, record, mailbox, options)))
     })
   }
@@ -206,9 +219,9 @@ class Transfers {
       const record = this.tools.book.get(transfer)
       if (record === undefined || record.peer !== link.peer)
         return yield* refuse("no transfer with this peer has that id")
-      if (number !== 0) return yield* refuse("this node uses one lane")
+      if (number >= lanesMax) return yield* refuse(`there are at most ${lanesMax} lanes`)
       const done = yield* Deferred.make<void>()
-      if (!(yield* Queue.offer(record.mailbox, { _tag: "Lane", lane, attempt, done }))) {
+      if (!(yield* Queue.offer(record.mailbox, { _tag: "Lane", lane, number, attempt, done }))) {
         return yield* refuse("this transfer is over")
       }
       yield* Deferred.await(done)
@@ -222,7 +235,11 @@ class Transfers {
 
   // ------------------------------------------------------------------------------------------------ from persons
 
-  send(paths: ReadonlyArray<string>, to: ReadonlyArray<PeerId>): Effect.Effect<ReadonlyArray<View>, SendRefused> {
+  send(
+    paths: ReadonlyArray<string>,
+    to: ReadonlyArray<PeerId>,
+    priority: TransferPriority
+  ): Effect.Effect<ReadonlyArray<View>, SendRefused> {
     return Effect.gen({ self: this }, function* () {
       const { book, random, store } = this.tools
       const peers = [...new Set(to)]
@@ -238,14 +255,18 @@ class Transfers {
       const name = names.length === 1 ? (names[0] ?? "") : `${names.length} items`
       const walked = yield* Deferred.make<Walked, string>()
       const views: Array<View> = []
-      for (const peer of peers) views.push(yield* this.sendOne(peer, group, name, walked))
+      for (const peer of peers) views.push(yield* this.sendOne(peer, { group, name, priority }, walked))
       const seed = new DataView((yield* random.randomBytes(4)).buffer).getUint32(0)
       yield* FiberMap.run(this.tools.walks, group, Deferred.into(walk(store, picked, seed), walked))
       return views
     })
   }
 
-  private sendOne(peer: PeerId, group: GroupId, name: string, walked: Deferred.Deferred<Walked, string>) {
+  private sendOne(
+    peer: PeerId,
+    what: Pick<View, "group" | "name" | "priority">,
+    walked: Deferred.Deferred<Walked, string>
+  ) {
     return Effect.gen({ self: this }, function* () {
       const { actors, book, random } = this.tools
       const id = TransferId.make(base32(yield* random.randomBytes(idBytes)))
@@ -253,7 +274,7 @@ class Transfers {
       const peerUp = this.up.has(peer)
       const state = peerUp ? ("offered" as const) : ("waiting" as const)
       const empty = { files: 0, directories: 0, totalBytes: 0 }
-      const view = yield* fresh({ id, direction: "send", state, group, peer, name, ...empty })
+      const view = yield* fresh({ id, direction: "send", state, peer, ...what, ...empty })
       const record = yield* book.add(view, mailbox)
       const run = sendActor(this.tools, record, mailbox, { peerUp, walk: walked })
       yield* FiberMap.run(actors, id, this.watched(record, run))
@@ -294,19 +315,15 @@ class Transfers {
     })
   }
 
-  person(
-    id: TransferId,
-    action: "accept" | "decline" | "cancel",
-    conflict?: ConflictPolicy
-  ): Effect.Effect<View, UnknownTransfer | NotPossible> {
+  person(id: TransferId, action: PersonAction): Effect.Effect<View, UnknownTransfer | NotPossible> {
     return Effect.gen({ self: this }, function* () {
       const record = yield* this.find(id)
       const reply = yield* Deferred.make<View, NotPossible>()
-      const sent = yield* Queue.offer(record.mailbox, { _tag: "Person", action, conflict, reply })
-      if (!sent) return yield* notPossible(record, action)
+      const sent = yield* Queue.offer(record.mailbox, { _tag: "Person", action, reply })
+      if (!sent) return yield* notPossible(record, action._tag)
       return yield* Effect.timeoutOrElse(Deferred.await(reply), {
         duration: patience,
-        orElse: () => Effect.fail(notPossible(record, action))
+        orElse: () => Effect.fail(notPossible(record, action._tag))
       })
     })
   }
@@ -316,12 +333,16 @@ const deliver = (record: TransferRecord, letter: Letter): Effect.Effect<void> =>
   Effect.asVoid(Queue.offer(record.mailbox, letter))
 
 const fresh = (
-  known: Pick<View, "id" | "direction" | "state" | "group" | "peer" | "name" | "files" | "directories" | "totalBytes">
+  known: Pick<View, "id" | "direction" | "state" | "group" | "peer" | "name" | "files" | "directories" | "totalBytes"> &
+    Pick<View, "priority">
 ): Effect.Effect<View> =>
   Effect.map(Clock.currentTimeMillis, (startedAt) => ({
     ...known,
     bytes: 0,
+    filesDone: 0,
     bytesPerSecond: 0,
+    secondsLeft: null,
+    pausedBy: null,
     error: null,
     published: [],
     problems: [],

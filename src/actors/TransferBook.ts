@@ -13,17 +13,24 @@ import { limits } from "../config.ts"
 import { Event } from "../schema/Event.ts"
 import type { Frame, FrameOf } from "../schema/Frame.ts"
 import type { TransferId } from "../schema/Id.ts"
-import { type ConflictPolicy, isOver, type Transfer as View } from "../schema/Offer.ts"
+import { type ConflictPolicy, isOver, type Transfer as View, type TransferPriority } from "../schema/Offer.ts"
 import type { PeerId } from "../schema/PeerId.ts"
 import type { Events } from "../services/Events.ts"
 import type { NotPossible } from "../services/Transfer.ts"
 import type { DataLane } from "./DataLane.ts"
+import { Speed } from "./Speed.ts"
+
+/** What a person decides. */
+export type PersonAction =
+  | { readonly _tag: "accept"; readonly conflict?: ConflictPolicy; readonly only?: ReadonlyArray<string> }
+  | { readonly _tag: "prioritise"; readonly priority: TransferPriority }
+  | { readonly _tag: "decline" | "cancel" | "pause" | "resume" }
 
 /** What reaches an actor from outside. */
 export type Letter =
   | {
       readonly _tag: "Frame"
-      readonly frame: FrameOf<"Offer" | "OfferReply" | "TransferControl" | "TransferDone" | "DialMe">
+      readonly frame: FrameOf<"Offer" | "OfferReply" | "TransferControl" | "TransferStatus" | "TransferDone" | "DialMe">
     }
   | { readonly _tag: "Session"; readonly up: boolean }
   /** The sender was restarted and knows nothing of it. */
@@ -32,13 +39,13 @@ export type Letter =
   | {
       readonly _tag: "Lane"
       readonly lane: DataLane
+      readonly number: number
       readonly attempt: number
       readonly done: Deferred.Deferred<void>
     }
   | {
       readonly _tag: "Person"
-      readonly action: "accept" | "decline" | "cancel"
-      readonly conflict: ConflictPolicy | undefined
+      readonly action: PersonAction
       readonly reply: Deferred.Deferred<View, NotPossible>
     }
 
@@ -52,13 +59,12 @@ export interface TransferRecord {
   /** What a peer that asks again is told of a transfer that is over. */
   lastWord: Frame | null
   readonly mailbox: Queue.Enqueue<Letter>
+  /** Files of which every byte is there, shown with the next tick. */
+  filesDone: number
   /** The last tick: what speed is measured from. */
   mark: { readonly nanos: bigint; readonly bytes: number }
-  speed: number
+  readonly speed: Speed
 }
-
-/** Speed follows a change within about this many seconds. */
-const smoothing = 2
 
 export class TransferBook {
   private readonly records = new Map<TransferId, TransferRecord>()
@@ -86,7 +92,8 @@ export class TransferBook {
     return Effect.gen({ self: this }, function* () {
       const { direction, id, peer } = view
       const mark = { nanos: yield* Clock.monotonicTimeNanos, bytes: 0 }
-      const record: TransferRecord = { id, peer, direction, view, bytes: 0, lastWord: null, mailbox, mark, speed: 0 }
+      const nothing = { bytes: 0, filesDone: 0, lastWord: null, mark, speed: new Speed() }
+      const record: TransferRecord = { id, peer, direction, view, mailbox, ...nothing }
       this.records.set(id, record)
       this.prune()
       yield* this.publish(record)
@@ -97,9 +104,17 @@ export class TransferBook {
   /** Changes what is shown and says so, if anything does. */
   change(record: TransferRecord, change: Partial<View>): Effect.Effect<void> {
     const before = record.view
-    const speed = (change.state ?? before.state) === "running" ? Math.round(record.speed) : 0
-    const bytes = Math.min(record.bytes, change.totalBytes ?? before.totalBytes)
-    const view = { ...before, ...change, bytes, bytesPerSecond: speed }
+    const { speed } = record
+    const next = { ...before, ...change }
+    const bytes = Math.min(record.bytes, next.totalBytes)
+    const runs = next.state === "running"
+    const view: View = {
+      ...next,
+      bytes,
+      filesDone: Math.min(record.filesDone, next.files),
+      bytesPerSecond: runs ? speed.bytesPerSecond : 0,
+      secondsLeft: runs ? speed.secondsFor(next.totalBytes - bytes) : null
+    }
     const same = (Object.keys(view) as Array<keyof View>).every((key) => Object.is(view[key], before[key]))
     if (same) return Effect.void
     record.view = view
@@ -114,16 +129,15 @@ export class TransferBook {
   }
 
   /** Shows progress and speed for as long as it runs. */
-  ticking(record: TransferRecord): Effect.Effect<never> {
+  ticking(record: TransferRecord, runs: () => boolean): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       record.mark = { nanos: yield* Clock.monotonicTimeNanos, bytes: record.bytes }
-      while (true) {
+      record.speed.reset()
+      while (runs()) {
         yield* Effect.sleep(limits.progressEvery)
         const nanos = yield* Clock.monotonicTimeNanos
         const seconds = Number(nanos - record.mark.nanos) / 1e9
-        if (seconds <= 0) continue
-        const now = Math.max(0, record.bytes - record.mark.bytes) / seconds
-        record.speed += (now - record.speed) * (1 - Math.exp(-seconds / smoothing))
+        record.speed.add(record.bytes - record.mark.bytes, seconds)
         record.mark = { nanos, bytes: record.bytes }
         yield* this.change(record, {})
       }

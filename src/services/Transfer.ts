@@ -7,7 +7,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { NotPossible, SendRefused, UnknownTransfer } from "../schema/Failure.ts"
 import type { TransferId } from "../schema/Id.ts"
-import type { ConflictPolicy, Transfer as View } from "../schema/Offer.ts"
+import type { ConflictPolicy, Transfer as View, TransferPriority } from "../schema/Offer.ts"
 import type { PeerId } from "../schema/PeerId.ts"
 
 /** Defined in schema/, since the API carries them. */
@@ -23,7 +23,8 @@ export class Transfer extends Context.Service<
      */
     readonly send: (
       paths: ReadonlyArray<string>,
-      to: ReadonlyArray<PeerId>
+      to: ReadonlyArray<PeerId>,
+      options?: { readonly priority?: TransferPriority }
     ) => Effect.Effect<ReadonlyArray<View>, SendRefused>
     /** The newest first. */
     readonly list: Effect.Effect<ReadonlyArray<View>>
@@ -34,10 +35,21 @@ export class Transfer extends Context.Service<
       id: TransferId,
       options: {
         readonly conflict?: ConflictPolicy
+        /** Only what one of these patterns names (schema/Glob.ts), with the directories it is in. */
+        readonly only?: ReadonlyArray<string>
       }
     ) => Effect.Effect<View, UnknownTransfer | NotPossible>
     readonly decline: (id: TransferId) => Effect.Effect<View, UnknownTransfer | NotPossible>
     /** Ends it, from either side. What was received so far is discarded; what was published stays. */
     readonly cancel: (id: TransferId) => Effect.Effect<View, UnknownTransfer | NotPossible>
+    /** Holds it, from either side, until one side resumes it: it has no data link and no memory for blocks then. */
+    readonly pause: (id: TransferId) => Effect.Effect<View, UnknownTransfer | NotPossible>
+    /** Lets it go on, whichever side held it. */
+    readonly resume: (id: TransferId) => Effect.Effect<View, UnknownTransfer | NotPossible>
+    /** Which of several has its turn first. Said at the receiver, it counts more than what the sender says. */
+    readonly prioritise: (
+      id: TransferId,
+      priority: TransferPriority
+    ) => Effect.Effect<View, UnknownTransfer | NotPossible>
   }
 >()("kith/services/Transfer") {}

@@ -1,0 +1,191 @@
+/** What a transfer decides at the sender. Pure. */
+import * as Data from "effect/Data"
+import type { TransferState as Shown } from "../schema/Offer.ts"
+import {
+  type Common,
+  type CommonActions,
+  free,
+  isHeld,
+  type Outcome,
+  over,
+  type Pause,
+  replaced,
+  type Tagged
+} from "./TransferState.ts"
+
+/** A lane as the sender sees it: the attempt that is served, and the newest that ever was. */
+export interface Served {
+  readonly attempt: number | null
+  readonly newest: number
+}
+
+export interface Sending {
+  readonly peerUp: boolean
+  /** The walk is over: there is something to offer. */
+  readonly listed: boolean
+  readonly accepted: boolean
+  readonly pause: Pause
+  /** What the receiver says that it does, where that is not receiving. */
+  readonly status: "queued" | "publishing" | null
+  /** As many as it serves. */
+  readonly lanes: ReadonlyArray<Served>
+  readonly outcome: Outcome | null
+}
+
+export type SendMessage = Tagged<
+  Common & {
+    Listed: {}
+    Accepted: {}
+    Declined: { readonly reason: string }
+    Status: { readonly status: "queued" | "publishing" }
+    /** The receiver could not reach us. */
+    DialWanted: { readonly lane: number; readonly attempt: number }
+    /** A lane that we dialled is attached. */
+    Dialled: { readonly lane: number; readonly attempt: number }
+    /** What is offered, or how urgent it is, has changed. */
+    Changed: {}
+    /** The receiver says how it ended. */
+    Over: { readonly outcome: Outcome }
+  }
+>
+export const SendMessage = Data.taggedEnum<SendMessage>()
+
+export type SendAction = Data.TaggedEnum<
+  CommonActions & {
+    Offer: {}
+    Serve: { readonly lane: number; readonly attempt: number }
+    Dial: { readonly lane: number; readonly attempt: number }
+  }
+>
+export const SendAction = Data.taggedEnum<SendAction>()
+
+/** Lanes that a sender serves for one transfer. */
+export const lanesMax = 4
+
+export const sending = (peerUp: boolean): Sending => ({
+  peerUp,
+  listed: false,
+  accepted: false,
+  pause: free,
+  status: null,
+  lanes: Array.from({ length: lanesMax }, () => ({ attempt: null, newest: 0 })),
+  outcome: null
+})
+
+export const shownSending = (state: Sending): Shown => {
+  if (state.outcome !== null) return state.outcome.state
+  if (isHeld(state.pause)) return "paused"
+  if (!state.peerUp) return "waiting"
+  if (!state.accepted) return "offered"
+  if (state.status !== null) return state.status === "queued" ? "queued" : "running"
+  const idle = state.lanes.every((lane) => lane.attempt === null)
+  return idle && state.lanes.some((lane) => lane.newest > 0) ? "stalled" : "running"
+}
+
+type SendStep = readonly [Sending, ReadonlyArray<SendAction>]
+
+const unserved = (state: Sending): Sending => ({
+  ...state,
+  lanes: state.lanes.map((lane) => ({ ...lane, attempt: null }))
+})
+
+const dropServed = SendAction.DropLanes({ lane: "all" })
+
+const endSending = (state: Sending, outcome: Outcome, ...actions: ReadonlyArray<SendAction>): SendStep => [
+  { ...unserved(state), outcome },
+  [dropServed, ...actions]
+]
+
+const attachedSending = (state: Sending, lane: number, attempt: number): SendStep => {
+  const refuse = (reason: string): SendStep => [state, [SendAction.Refuse({ lane, attempt, reason })]]
+  if (!state.listed) return refuse("it is not offered yet")
+  if (isHeld(state.pause)) return refuse("it is paused")
+  const served = state.lanes[lane]
+  if (served === undefined) return refuse(`at most ${lanesMax} lanes are served`)
+  if (attempt <= served.newest) return refuse("a newer attempt took over")
+  return [
+    { ...state, status: null, lanes: replaced(state.lanes, lane, { attempt, newest: attempt }) },
+    [SendAction.DropLanes({ lane }), SendAction.Serve({ lane, attempt })]
+  ]
+}
+
+const pauseSending = (state: Sending, by: "here" | "peer"): SendStep => {
+  if (state.pause[by]) return [state, []]
+  const told = by === "here" ? [SendAction.TellPaused()] : []
+  return [{ ...unserved(state), status: null, pause: { ...state.pause, [by]: true } }, [dropServed, ...told]]
+}
+
+const resumeSending = (state: Sending, by: "here" | "peer"): SendStep => {
+  // Whoever held it says that it does no more: crossed words end in the same on both sides.
+  const told = by === "here" || state.pause.here ? [SendAction.TellResumed()] : []
+  return isHeld(state.pause) ? [{ ...state, pause: free }, told] : [state, []]
+}
+
+export const stepSending = (state: Sending, message: SendMessage): SendStep => {
+  if (state.outcome !== null) {
+    if (message._tag !== "Attached") return [state, []]
+    return [state, [SendAction.Refuse({ lane: message.lane, attempt: message.attempt, reason: over })]]
+  }
+  switch (message._tag) {
+    case "PeerUp": {
+      // Offered again even if accepted: the receiver goes on with it, says how it ended, or begins anew.
+      const offer = state.listed ? [SendAction.Offer()] : []
+      const told = state.pause.here ? [SendAction.TellPaused()] : []
+      return [{ ...state, peerUp: true, pause: { ...state.pause, peer: false } }, [...offer, ...told]]
+    }
+    case "PeerDown":
+      return [{ ...unserved(state), peerUp: false, status: null }, [dropServed]]
+    case "Listed": {
+      const told = state.pause.here ? [SendAction.TellPaused()] : []
+      return [{ ...state, listed: true }, state.peerUp ? [SendAction.Offer(), ...told] : []]
+    }
+    case "Changed":
+      return [state, state.peerUp && state.listed ? [SendAction.Offer()] : []]
+    case "Accepted":
+      return [{ ...state, accepted: true }, []]
+    case "Declined":
+      return endSending(state, { state: "declined", error: message.reason })
+    case "Status":
+      return [state.accepted && !isHeld(state.pause) ? { ...state, status: message.status } : state, []]
+    case "DialWanted": {
+      const served = state.lanes[message.lane]
+      const wanted = served !== undefined && message.attempt > served.newest && !isHeld(state.pause)
+      return [state, wanted ? [SendAction.Dial({ lane: message.lane, attempt: message.attempt })] : []]
+    }
+    case "Attached":
+      return attachedSending(state, message.lane, message.attempt)
+    case "Dialled": {
+      const served = state.lanes[message.lane]
+      if (served === undefined) return [state, []]
+      const newest = Math.max(served.newest, message.attempt)
+      const lanes = replaced(state.lanes, message.lane, { attempt: message.attempt, newest })
+      return [{ ...state, status: null, lanes }, []]
+    }
+    case "LaneEnded": {
+      const served = state.lanes[message.lane]
+      if (served === undefined || served.attempt !== message.attempt) return [state, []]
+      return [{ ...state, lanes: replaced(state.lanes, message.lane, { ...served, attempt: null }) }, []]
+    }
+    case "Paused":
+      return pauseSending(state, message.by)
+    case "Resumed":
+      return resumeSending(state, message.by)
+    case "Cancelled":
+      return message.by === "here"
+        ? endSending(state, { state: "cancelled", error: null }, SendAction.TellCancelled({ reason: message.reason }))
+        : endSending(state, { state: "cancelled", error: message.reason })
+    case "Broken":
+      return endSending(
+        state,
+        { state: "failed", error: message.reason },
+        SendAction.TellCancelled({ reason: message.reason })
+      )
+    case "Over": {
+      const untrue = !state.accepted && (message.outcome.state === "done" || message.outcome.state === "partial")
+      return endSending(
+        state,
+        untrue ? { state: "failed", error: "the receiver says it has what it never asked for" } : message.outcome
+      )
+    }
+  }
+}
