@@ -182,11 +182,12 @@ export const make = Effect.fnUntraced(function* (tools: TrustTools) {
   }, inTurn)
 
   const settled = Effect.fn("Trust.settled")(function* (id: VerificationId) {
-    return yield* until(() => {
+    const over = yield* until(() => {
       const entry = find(id)
       if (entry === undefined) return null
       return entry.last?.id === id ? entry.last : undefined
-    }).pipe(Effect.flatMap((over) => (over === null ? Effect.fail(new UnknownVerification()) : Effect.succeed(over))))
+    })
+    return over ?? (yield* new UnknownVerification())
   })
 
   return {
