@@ -16,6 +16,7 @@ const arrows: Record<string, ReadonlyArray<string>> = {
   cli: ["schema", "config", "services", "app", "api"],
   app: ["schema", "config", "services", "actors", "api"],
   main: ["cli", "app", "config"],
+  web: ["schema"],
   testing: ["schema", "config", "services", "actors", "app"],
   index: ["schema", "config", "services", "actors", "api", "app"]
 }

@@ -1,0 +1,90 @@
+/** One transfer: what, with whom, how far, how fast, how long yet; what can be done about it, and where it is now. */
+import { ArrowDown, ArrowUp, Check, CircleAlert, X } from "lucide-react"
+import { memo } from "react"
+import { isOver, type Transfer } from "../../schema/Offer.ts"
+import { short } from "../../schema/PeerId.ts"
+import { inert } from "../../schema/Text.ts"
+import { useAtomValue } from "../state/atoms.ts"
+import { model } from "../state/Live.ts"
+import { contents, count, secondsLeft, size, span, speed } from "../text/format.ts"
+import { stateWord } from "../text/transfers.ts"
+import { Name } from "./PeerName.tsx"
+import { Problems } from "./Problems.tsx"
+import { Progress } from "./Progress.tsx"
+import { Published } from "./Published.tsx"
+import { TransferControls } from "./TransferControls.tsx"
+
+const Picture = ({ transfer: { direction, state } }: { readonly transfer: Transfer }) => {
+  const [Icon, look] =
+    state === "done"
+      ? [Check, "bg-accent-soft text-accent-ink"]
+      : state === "failed" || state === "partial"
+        ? [CircleAlert, "bg-danger-soft text-danger"]
+        : state === "cancelled" || state === "declined"
+          ? [X, "bg-sunken text-muted"]
+          : direction === "send"
+            ? [ArrowUp, "bg-accent-soft text-accent-ink"]
+            : [ArrowDown, "bg-accent-soft text-accent-ink"]
+  return (
+    <span aria-hidden className={`grid size-9 shrink-0 place-items-center rounded-xl ${look}`}>
+      <Icon size={18} />
+    </span>
+  )
+}
+
+/** How far and how fast, in one line. */
+const figures = (transfer: Transfer): string => {
+  const { bytes, bytesPerSecond, state, totalBytes } = transfer
+  if (isOver(state)) return `${contents(transfer)}, ${size(totalBytes)}`
+  const left = secondsLeft(transfer)
+  return [
+    bytes === 0 ? size(totalBytes) : `${size(bytes)} of ${size(totalBytes)}`,
+    state === "running" && bytesPerSecond > 0 ? speed(bytesPerSecond) : "",
+    left === undefined ? "" : `${span(left)} left`
+  ]
+    .filter((part) => part !== "")
+    .join(" · ")
+}
+
+export const TransferCard = memo(({ transfer }: { readonly transfer: Transfer }) => {
+  const peer = useAtomValue(model)?.peers.get(transfer.peer)
+  const over = isOver(transfer.state)
+  const moving = transfer.state === "running"
+  const name = peer?.name ?? short(transfer.peer)
+  return (
+    <article
+      aria-label={`${inert(transfer.name)}, ${stateWord(transfer)}`}
+      className="rounded-card border border-line bg-raised p-4"
+    >
+      <div className="flex items-start gap-3">
+        <Picture transfer={transfer} />
+        <div className="min-w-0 flex-1">
+          <p className="flex font-medium">
+            <Name text={transfer.name} />
+          </p>
+          <p className="flex min-w-0 gap-1 text-sm text-muted">
+            <span className="shrink-0">{transfer.direction === "send" ? "to" : "from"}</span>
+            <Name text={name} />
+            <span className="shrink-0">· {stateWord(transfer)}</span>
+          </p>
+        </div>
+        <TransferControls transfer={transfer} />
+      </div>
+      {!over && (
+        <div className="mt-3">
+          <Progress
+            label={`${inert(transfer.name)}: progress`}
+            value={transfer.totalBytes === 0 ? (moving ? undefined : 0) : transfer.bytes / transfer.totalBytes}
+            look={moving ? "running" : "resting"}
+          />
+        </div>
+      )}
+      <p className={`${over ? "mt-1 pl-12" : "mt-2"} text-sm text-muted tabular-nums`}>{figures(transfer)}</p>
+      {transfer.error !== null && <p className="mt-2 text-sm break-words text-danger">{inert(transfer.error)}</p>}
+      {transfer.problemCount > 0 && (
+        <Problems problems={transfer.problems} summary={`${count(transfer.problemCount)} left out or failed`} />
+      )}
+      {transfer.published.length > 0 && <Published paths={transfer.published} />}
+    </article>
+  )
+})

@@ -1,0 +1,87 @@
+/**
+ * What happens while nobody looks: said to a screen reader, shown as a notification where the person allowed that and
+ * the page is in the background, and counted in the title of the tab.
+ */
+import * as Atom from "effect/reactivity/Atom"
+import type { Event } from "../../schema/Event.ts"
+import { short } from "../../schema/PeerId.ts"
+import { inert } from "../../schema/Text.ts"
+import { offers, unreadTotal } from "./Attention.ts"
+import { registry } from "./atoms.ts"
+import { listen, model } from "./Live.ts"
+import { begin } from "./Reading.ts"
+import { show, talkTo } from "./View.ts"
+import { conversationOf } from "./Model.ts"
+
+/** The newest of what a screen reader should say. */
+export const spoken = Atom.keepAlive(Atom.make(""))
+
+const key = "kith.notify"
+
+export const canNotify = (): boolean => "Notification" in globalThis
+
+/** Whether notifications are wanted here and allowed by the browser. */
+export const notifying = Atom.keepAlive(
+  Atom.make(canNotify() && Notification.permission === "granted" && localStorage.getItem(key) === "yes")
+)
+
+/** Asks the browser, which asks the person. */
+export const setNotifying = async (wanted: boolean): Promise<void> => {
+  const allowed = wanted && canNotify() && (await Notification.requestPermission()) === "granted"
+  localStorage.setItem(key, allowed ? "yes" : "no")
+  registry.set(notifying, allowed)
+}
+
+const notify = (title: string, body: string, onClick: () => void): void => {
+  if (!registry.get(notifying) || document.visibilityState === "visible") return
+  const notification = new Notification(title, { body, icon: "/page/icon.svg" })
+  notification.addEventListener("click", () => {
+    focus()
+    onClick()
+    notification.close()
+  })
+}
+
+/** Offers that were announced: their progress is no news. */
+const told = new Set<string>()
+
+const announce = (event: Event): void => {
+  const known = registry.get(model)
+  if (known === null) return
+  const nameOf = (id: typeof known.node.id) => inert(known.peers.get(id)?.name ?? short(id))
+  if (event._tag === "MessageAdded" && event.message.from !== known.node.id) {
+    const { from, text } = event.message
+    const line = inert(text.slice(0, 200))
+    registry.set(spoken, `${nameOf(from)}: ${line}`)
+    notify(nameOf(from), line, () => talkTo(conversationOf(event.message, known.node.id)))
+  }
+  if (event._tag === "TransferChanged") {
+    const { direction, id, name, peer, state } = event.transfer
+    if (direction === "receive" && state === "offered" && !told.has(id)) {
+      told.add(id)
+      const line = `${nameOf(peer)} offers ${inert(name)}`
+      registry.set(spoken, line)
+      notify("Kith", line, () => show({ _tag: "Offer", transfer: id }))
+    }
+    if (state === "done" && !told.has(`${id} done`)) {
+      told.add(`${id} done`)
+      const line = `${inert(name)} is ${direction === "send" ? "sent" : "here"}`
+      registry.set(spoken, line)
+      notify("Kith", line, () => undefined)
+    }
+  }
+}
+
+const title = (): void => {
+  const waiting = registry.get(unreadTotal) + registry.get(offers).length
+  document.title = waiting === 0 ? "Kith" : `(${waiting}) Kith`
+}
+
+export const start = (): void => {
+  listen((events) => events.forEach(announce))
+  registry.subscribe(model, (known) => {
+    if (known !== null) begin(known)
+  })
+  registry.subscribe(unreadTotal, title, { immediate: true })
+  registry.subscribe(offers, title, { immediate: true })
+}

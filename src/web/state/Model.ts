@@ -1,0 +1,101 @@
+/**
+ * What the page knows of its node, and how each event changes it. Pure: the lists are read once, and from then on the
+ * events keep them true. What an event does not touch keeps its identity, so that it is not drawn again.
+ */
+import type { NodeInfo } from "../../schema/Api.ts"
+import type { Event } from "../../schema/Event.ts"
+import type { TransferId, VerificationId } from "../../schema/Id.ts"
+import type { Message } from "../../schema/Message.ts"
+import type { Transfer } from "../../schema/Offer.ts"
+import type { Peer } from "../../schema/Peer.ts"
+import type { PeerId } from "../../schema/PeerId.ts"
+import type { Verification } from "../../schema/Verification.ts"
+
+export type Alarm = Extract<Event, { readonly _tag: "Alarm" }>
+
+export interface Model {
+  readonly node: NodeInfo
+  readonly peers: ReadonlyMap<PeerId, Peer>
+  /** Oldest first. */
+  readonly messages: ReadonlyArray<Message>
+  /** Newest first. */
+  readonly transfers: ReadonlyMap<TransferId, Transfer>
+  readonly verifications: ReadonlyMap<VerificationId, Verification>
+  /** Those that nobody has put away yet, oldest first. */
+  readonly alarms: ReadonlyArray<Alarm>
+}
+
+/** Most messages held by the page; older ones are found by search. */
+const messagesMax = 10_000
+
+export const make = (lists: {
+  readonly node: NodeInfo
+  readonly peers: ReadonlyArray<Peer>
+  readonly messages: ReadonlyArray<Message>
+  readonly transfers: ReadonlyArray<Transfer>
+  readonly alarms: ReadonlyArray<Alarm>
+}): Model => ({
+  node: lists.node,
+  peers: new Map(lists.peers.map((peer) => [peer.id, peer])),
+  messages: lists.messages,
+  transfers: new Map(lists.transfers.map((transfer) => [transfer.id, transfer])),
+  verifications: new Map(),
+  alarms: lists.alarms
+})
+
+const withEntry = <K, V>(map: ReadonlyMap<K, V>, key: K, value: V): ReadonlyMap<K, V> => new Map(map).set(key, value)
+
+/** New keys come first. */
+const withFirst = <K, V>(map: ReadonlyMap<K, V>, key: K, value: V): ReadonlyMap<K, V> =>
+  map.has(key) ? withEntry(map, key, value) : new Map([[key, value], ...map])
+
+const without = <K, V>(map: ReadonlyMap<K, V>, key: K): ReadonlyMap<K, V> => {
+  const rest = new Map(map)
+  rest.delete(key)
+  return rest
+}
+
+const sameAlarm = (a: Alarm, b: Alarm) => a.kind === b.kind && a.peer === b.peer && a.text === b.text
+
+/** A message that changed is nearly always among the newest, so it is looked for from the end. */
+const withMessage = (messages: ReadonlyArray<Message>, message: Message): ReadonlyArray<Message> => {
+  const at = messages.findLastIndex((known) => known.id === message.id)
+  if (at >= 0) return messages.with(at, message)
+  return [...(messages.length < messagesMax ? messages : messages.slice(1)), message]
+}
+
+/** The model after an event. `Missed` changes nothing here: whoever follows the events reads the lists again. */
+export const apply = (model: Model, event: Event): Model => {
+  switch (event._tag) {
+    case "PeerChanged":
+      return { ...model, peers: withEntry(model.peers, event.peer.id, event.peer) }
+    case "PeerRemoved":
+      return { ...model, peers: without(model.peers, event.id) }
+    case "MessageAdded":
+    case "MessageChanged":
+      return { ...model, messages: withMessage(model.messages, event.message) }
+    case "TransferChanged":
+      return { ...model, transfers: withFirst(model.transfers, event.transfer.id, event.transfer) }
+    case "VerificationChanged":
+      return { ...model, verifications: withEntry(model.verifications, event.verification.id, event.verification) }
+    case "Alarm":
+      return model.alarms.some((known) => sameAlarm(known, event))
+        ? model
+        : { ...model, alarms: [...model.alarms, event] }
+    default:
+      return model
+  }
+}
+
+/** The model without an alarm that a person has understood. */
+export const acknowledge = (model: Model, alarm: Alarm): Model => ({
+  ...model,
+  alarms: model.alarms.filter((known) => !sameAlarm(known, alarm))
+})
+
+/** A conversation: with one peer, or with everyone. */
+export type Conversation = PeerId | "everyone"
+
+/** The conversation a message belongs to, seen from `me`. */
+export const conversationOf = (message: Message, me: PeerId): Conversation =>
+  message.to === null ? "everyone" : message.from === me ? message.to : message.from

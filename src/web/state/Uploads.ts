@@ -1,0 +1,68 @@
+/**
+ * What is being handed over to the node: the page reads the files and streams them to it, the node keeps them and
+ * offers them. Each upload shows its own progress and can be stopped; a page that closes loses only what was not handed over yet.
+ */
+import * as Atom from "effect/reactivity/Atom"
+import type { PeerId } from "../../schema/PeerId.ts"
+import { registry } from "./atoms.ts"
+import * as Handing from "./Handing.ts"
+import { tell } from "./Notices.ts"
+import type { Picked } from "./Picking.ts"
+
+export interface Upload {
+  readonly id: number
+  readonly picked: Picked
+  /** null: everyone. */
+  readonly to: ReadonlyArray<PeerId> | null
+  readonly bytes: number
+  readonly state: "running" | "failed"
+  readonly problem: string | null
+}
+
+export const uploads = Atom.keepAlive(Atom.make<ReadonlyArray<Upload>>([]))
+
+const running = new Map<number, AbortController>()
+let last = 0
+
+const change = (id: number, next: (upload: Upload) => Upload): void =>
+  registry.update(uploads, (all) => all.map((upload) => (upload.id === id ? next(upload) : upload)))
+
+const drop = (id: number): void => registry.update(uploads, (all) => all.filter((upload) => upload.id !== id))
+
+const run = async (id: number, picked: Picked, to: Upload["to"]): Promise<void> => {
+  const stop = new AbortController()
+  running.set(id, stop)
+  const answer = await Handing.hand(picked, to, stop.signal, (bytes) => change(id, (upload) => ({ ...upload, bytes })))
+  running.delete(id)
+  if (answer.ok) drop(id)
+  else if (!stop.signal.aborted) {
+    change(id, (upload) => ({ ...upload, state: "failed", problem: answer.problem }))
+    tell("problem", answer.problem)
+  }
+}
+
+export const begin = (picked: Picked, to: Upload["to"]): void => {
+  if (picked.files.length === 0 && picked.directories.length === 0) return
+  const id = ++last
+  const upload: Upload = { id, picked, to, bytes: 0, state: "running", problem: null }
+  registry.update(uploads, (all) => [upload, ...all])
+  void run(id, picked, to)
+}
+
+/** Stops it, or puts it away where it failed. */
+export const stop = (id: number): void => {
+  running.get(id)?.abort()
+  drop(id)
+}
+
+export const again = (id: number): void => {
+  const failed = registry.get(uploads).find((upload) => upload.id === id)
+  if (failed === undefined) return
+  change(id, (upload) => ({ ...upload, bytes: 0, state: "running", problem: null }))
+  void run(id, failed.picked, failed.to)
+}
+
+// A tab that is closed now would cut what is being handed over: the browser asks first.
+addEventListener("beforeunload", (event) => {
+  if (running.size > 0) event.preventDefault()
+})
