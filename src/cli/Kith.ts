@@ -12,8 +12,11 @@ import { history } from "./history.ts"
 import { id } from "./id.ts"
 import { invite } from "./invite.ts"
 import { join } from "./join.ts"
+import { pause } from "./pause.ts"
 import { peers } from "./peers.ts"
+import { priority } from "./priority.ts"
 import { remove } from "./remove.ts"
+import { resume } from "./resume.ts"
 import { say } from "./say.ts"
 import { send } from "./send.ts"
 import { transfers } from "./transfers.ts"
@@ -40,6 +43,9 @@ export const run = Command.runWith(
       transfers,
       accept,
       decline,
+      pause,
+      resume,
+      priority,
       cancel
     ])
   ),

@@ -1,4 +1,4 @@
-/** `kith accept ID`: takes what a peer offers. */
+/** `kith accept ID`: takes what a peer offers, or a part of it. */
 import * as Command from "effect/cli/Command"
 import * as CliFlag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
@@ -15,14 +15,25 @@ export const accept = Command.make(
     conflict: CliFlag.Literals("conflict", ConflictPolicy.literals).pipe(
       CliFlag.withDescription("What to do about names that exist; the default is rename"),
       CliFlag.optional
+    ),
+    only: CliFlag.String("only").pipe(
+      CliFlag.withMetavar("GLOB"),
+      CliFlag.withDescription("Take only what this names, as in '*.jpg' or 'docs/**'; may be given several times"),
+      CliFlag.atLeast(0)
     )
   },
-  Effect.fn("cli.accept")(({ conflict, json, transfer }) =>
+  Effect.fn("cli.accept")(({ conflict, json, only, transfer }) =>
     decide(transfer, { json, done: "accepted" }, (client, id) =>
       client.transfers.accept({
         params: { id },
-        payload: Option.isSome(conflict) ? { conflict: conflict.value } : {}
+        payload: {
+          ...(Option.isSome(conflict) ? { conflict: conflict.value } : {}),
+          ...(only.length === 0 ? {} : { only })
+        }
       })
     )
   )
-).pipe(Command.withDescription("Take what a peer offers"))
+).pipe(
+  Command.withDescription("Take what a peer offers, or a part of it"),
+  Command.withExamples([{ command: "kith accept 4k2m --only '*.pdf' --only 'photos/2024'" }])
+)

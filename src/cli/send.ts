@@ -3,9 +3,10 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as CliFlag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { resolve } from "node:path"
-import { isOver, type Transfer } from "../schema/Offer.ts"
+import { isOver, type Transfer, TransferPriority } from "../schema/Offer.ts"
 import { inert } from "../schema/Text.ts"
 import type { Client } from "./Client.ts"
 import { Declined, Failed, Usage } from "./Ending.ts"
@@ -51,7 +52,11 @@ const stopped = new Failed({ problem: "the node has stopped; what was being sent
 /** Sends, and follows what was sent until all of it is over. */
 const sendAndFollow = Effect.fnUntraced(function* (
   client: Client,
-  payload: { readonly paths: ReadonlyArray<string>; readonly to: ReadonlyArray<string> | null },
+  payload: {
+    readonly paths: ReadonlyArray<string>
+    readonly to: ReadonlyArray<string> | null
+    readonly priority?: TransferPriority
+  },
   displayFor: (nameOf: Names) => Progress.Display
 ) {
   // Watching begins before the offer is made, so that nothing of it is missed.
@@ -102,16 +107,24 @@ export const send = Command.make(
       CliFlag.withDescription("To everyone who is connected"),
       CliFlag.withDefault(false)
     ),
+    priority: CliFlag.Literals("priority", TransferPriority.literals).pipe(
+      CliFlag.withDescription("Which of several has its turn first; the default is normal"),
+      CliFlag.optional
+    ),
     paths: Argument.String("PATH").pipe(
       Argument.withDescription("Files and directories"),
       Argument.variadic({ min: 1 })
     )
   },
-  Effect.fn("cli.send")(function* ({ all, json, paths, to }) {
+  Effect.fn("cli.send")(function* ({ all, json, paths, priority, to }) {
     if (all && to.length > 0) return yield* new Usage({ problem: "--all and --to exclude each other", see })
     if (!all && to.length === 0) return yield* new Usage({ problem: "say to whom: --to PEER or --all", see })
     if (paths.includes("")) return yield* new Usage({ problem: "a path is empty", see })
-    const payload = { paths: paths.map((path) => resolve(path)), to: all ? null : to }
+    const payload = {
+      paths: paths.map((path) => resolve(path)),
+      to: all ? null : to,
+      ...(Option.isSome(priority) ? { priority: priority.value } : {})
+    }
     const { nameOf, transfers } = yield* withNode((client) =>
       sendAndFollow(client, payload, (nameOf) => (json ? Progress.silent : Progress.show(process.stdout, nameOf)))
     ).pipe(Effect.onInterrupt(() => Output.note("the node goes on sending; see: kith transfers")))
