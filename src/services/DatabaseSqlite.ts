@@ -93,9 +93,19 @@ export const makeClient = Effect.fnUntraced(function* (database: DatabaseSync) {
           attempt("executeStream", () => prepare(sql).statement.iterate(...params.map(bind))),
           (iterator) => Effect.sync(() => iterator.return?.())
         )
-        const pull = Effect.flatMap(
-          attempt("executeStream", () => take(iterator)),
-          ([first, ...more]) => (first === undefined ? Cause.done() : Effect.succeed([first, ...more] as const))
+        // Not asked again after its end: up to Node 22 it would start from the beginning.
+        let isOver = false
+        const take = (): ReadonlyArray<Row> => {
+          const taken: Array<Row> = []
+          while (!isOver && taken.length < rowsAtOnce) {
+            const next = iterator.next()
+            if (next.done === true) isOver = true
+            else taken.push(next.value)
+          }
+          return taken
+        }
+        const pull = Effect.flatMap(attempt("executeStream", take), ([first, ...more]) =>
+          first === undefined ? Cause.done() : Effect.succeed([first, ...more] as const)
         )
         return Stream.fromPull(Effect.succeed(pull))
       })
@@ -176,14 +186,4 @@ const bind = (value: unknown): SQLInputValue => {
       if (value instanceof Date) return value.getTime()
       throw new TypeError(`a ${typeof value} cannot be a parameter of a statement`)
   }
-}
-
-const take = (iterator: NodeJS.Iterator<Row>): ReadonlyArray<Row> => {
-  const taken: Array<Row> = []
-  while (taken.length < rowsAtOnce) {
-    const next = iterator.next()
-    if (next.done === true) break
-    taken.push(next.value)
-  }
-  return taken
 }

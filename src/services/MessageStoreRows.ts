@@ -9,6 +9,7 @@ import type { Message, MessageState } from "../schema/Message.ts"
 import { PeerId } from "../schema/PeerId.ts"
 import { ChatText } from "../schema/Text.ts"
 import { leastAdvanced } from "./ChatState.ts"
+import { TextFromBytes } from "./DatabaseText.ts"
 
 /** How a state stands in the database: further is greater. */
 const states = ["queued", "sent", "delivered", "read"] as const satisfies ReadonlyArray<MessageState>
@@ -16,12 +17,15 @@ const states = ["queued", "sent", "delivered", "read"] as const satisfies Readon
 export const StateNumber = Schema.Literals([0, 1, 2, 3])
 export const stateNumber = (state: MessageState): number => states.indexOf(state)
 
+/** The text of a message, asked for as bytes. */
+export const StoredText = TextFromBytes.pipe(Schema.decodeTo(ChatText))
+
 export const Row = Schema.Struct({
   n: Schema.Int,
   id: MessageId,
   sender: PeerId,
   receiver: Schema.NullOr(PeerId),
-  text: ChatText,
+  text: StoredText,
   sentAt: Schema.Int,
   recipients: Schema.fromJsonString(Schema.Array(Schema.Tuple([PeerId, StateNumber])))
 })
@@ -31,7 +35,7 @@ export const decodeRows = Schema.decodeUnknownEffect(Schema.Array(Row))
 
 /** What a SELECT from messages `m`, continued by a condition, answers with for `decodeRows`. */
 export const selectMessages = `
-  SELECT m.n, m.id, s.id AS sender, r.id AS receiver, m.text, m.sent_at AS sentAt,
+  SELECT m.n, m.id, s.id AS sender, r.id AS receiver, CAST(m.text AS BLOB) AS text, m.sent_at AS sentAt,
     (SELECT json_group_array(json_array(k.id, x.state)) FROM recipients x JOIN keys k ON k.n = x.peer
       WHERE x.message = m.n) AS recipients
   FROM messages m JOIN keys s ON s.n = m.sender LEFT JOIN keys r ON r.n = m.receiver`

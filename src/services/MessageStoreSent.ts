@@ -9,7 +9,6 @@ import { limits } from "../config.ts"
 import { Epoch, MessageId } from "../schema/Id.ts"
 import type { Message } from "../schema/Message.ts"
 import { PeerId } from "../schema/PeerId.ts"
-import { ChatText } from "../schema/Text.ts"
 import type { Database } from "./Database.ts"
 import {
   decodeNumbers,
@@ -19,6 +18,7 @@ import {
   messageOf,
   number,
   selectMessages,
+  StoredText,
   stateNumber,
   trim
 } from "./MessageStoreRows.ts"
@@ -35,7 +35,7 @@ const Waiting = Schema.Struct({
   seq: Schema.Natural,
   toEveryone: Schema.BooleanFromBit,
   sentAt: Schema.Int,
-  text: ChatText
+  text: StoredText
 })
 export type Waiting = typeof Waiting.Type
 
@@ -135,7 +135,8 @@ export const makeSent = (database: Database["Service"], sql: SqlClient) => {
       database.read(
         Effect.flatMap(
           sql`
-            SELECT m.id, o.epoch, r.seq, m.receiver IS NULL AS toEveryone, m.sent_at AS sentAt, m.text
+            SELECT m.id, o.epoch, r.seq, m.receiver IS NULL AS toEveryone, m.sent_at AS sentAt,
+              CAST(m.text AS BLOB) AS text
             FROM recipients r JOIN outgoing o ON o.n = r.counter JOIN messages m ON m.n = r.message
             WHERE r.peer = ${keyOf(sql, peer)} AND r.state < 2 AND r.seq > ${options.after}
               AND r.counter = (SELECT max(n) FROM outgoing WHERE peer = r.peer)

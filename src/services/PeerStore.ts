@@ -8,6 +8,7 @@ import { Address } from "../schema/Address.ts"
 import { AcceptPolicy, Trust } from "../schema/Peer.ts"
 import { PeerId } from "../schema/PeerId.ts"
 import { Database, type DatabaseError } from "./Database.ts"
+import { TextFromBytes } from "./DatabaseText.ts"
 
 /** What is kept of a peer. Times are milliseconds since 1970. */
 export interface StoredPeer {
@@ -45,7 +46,7 @@ export class PeerStore extends Context.Service<
 
 const Row = Schema.Struct({
   id: PeerId,
-  name: Schema.String,
+  name: TextFromBytes,
   trust: Trust,
   trustAt: Schema.NullOr(Schema.Int),
   trustHow: Schema.NullOr(Schema.String),
@@ -66,7 +67,7 @@ const make = Effect.gen(function* () {
     .read(
       Effect.flatMap(
         sql`
-          SELECT k.id, p.name, p.trust, p.trust_at AS trustAt, p.trust_how AS trustHow, p.accept, p.wanted, p.removed,
+          SELECT k.id, CAST(p.name AS BLOB) AS name, p.trust, p.trust_at AS trustAt, p.trust_how AS trustHow, p.accept, p.wanted, p.removed,
             p.last_seen AS lastSeen,
             (SELECT json_group_array(json(a.address) ORDER BY a.place) FROM addresses a WHERE a.peer = p.key) AS addresses
           FROM peers p JOIN keys k ON k.n = p.key

@@ -14,6 +14,7 @@ import { GroupId, TransferId } from "../schema/Id.ts"
 import { ConflictPolicy, isOver, Transfer, TransferState } from "../schema/Offer.ts"
 import { PeerId } from "../schema/PeerId.ts"
 import { Database, type DatabaseError } from "./Database.ts"
+import { TextFromBytes } from "./DatabaseText.ts"
 
 export interface StoredTransfer {
   /** As it was shown last; its speed is 0 when it is read again. */
@@ -69,12 +70,12 @@ const Row = Schema.Struct({
   state: TransferState,
   groupId: GroupId,
   peer: PeerId,
-  name: Schema.String,
+  name: TextFromBytes,
   files: Schema.Natural,
   directories: Schema.Natural,
   bytes: Schema.Natural,
   totalBytes: Schema.Natural,
-  error: Schema.NullOr(Schema.String),
+  error: Schema.NullOr(TextFromBytes),
   problemCount: Schema.Natural,
   startedAt: Schema.Int,
   endedAt: Schema.NullOr(Schema.Int),
@@ -95,8 +96,8 @@ const make = Effect.gen(function* () {
   const sql = yield* SqlClient
 
   const columns = sql.literal(`
-    t.place, t.id, t.direction, t.state, t.group_id AS groupId, k.id AS peer, t.name, t.files, t.directories, t.bytes,
-    t.total_bytes AS totalBytes, t.error, t.problem_count AS problemCount, t.started_at AS startedAt,
+    t.place, t.id, t.direction, t.state, t.group_id AS groupId, k.id AS peer, CAST(t.name AS BLOB) AS name, t.files, t.directories, t.bytes,
+    t.total_bytes AS totalBytes, CAST(t.error AS BLOB) AS error, t.problem_count AS problemCount, t.started_at AS startedAt,
     t.ended_at AS endedAt, t.sources, t.conflict, t.staging, t.root, t.published,
     (SELECT json_group_array(json_array(p.path, p.reason) ORDER BY p.place)
       FROM transfer_problems p WHERE p.transfer = t.place) AS problems`)

@@ -132,6 +132,27 @@ describe("the database's file", () => {
     })
   )
 
+  it.live("keeps its log short however much is written, and every commit as safe as the first", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      yield* Effect.gen(function* () {
+        const database = yield* Database
+        const sql = yield* SqlClient
+        const safety = yield* sql`PRAGMA synchronous`.values
+        for (let n = 0; n < 60; n++) {
+          yield* database.write(sql`
+            INSERT INTO settings WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 200)
+            SELECT ${n} || '/' || n, json_quote(hex(randomblob(500))) FROM c`)
+          assert.isBelow(fs.statSync(join(directory, "kith.db-wal")).size, 32 * 1024 * 1024)
+        }
+        assert.deepStrictEqual(yield* sql`PRAGMA synchronous`.values, safety)
+        assert.notDeepEqual(safety, [[0]])
+        assert.deepStrictEqual(yield* sql`SELECT count(*) FROM settings`.values, [[12_000]])
+      }).pipe(Effect.provide(layerFile(join(directory, "kith.db"))))
+      assert.strictEqual(pragma(directory, "integrity_check"), "ok")
+    })
+  )
+
   it.live("is refused when a later version made it, and left as it is", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
@@ -195,6 +216,14 @@ describe("the database's file", () => {
         fs.writeFileSync(join(directory, "kith.db"), damaged)
         yield* isRefused(directory, "corrupt", /the database is damaged/)
       }
+      // Too large to be looked at whole at each start.
+      const large = yield* temporaryDirectory
+      yield* open(large)
+      const database = new DatabaseSync(join(large, "kith.db"))
+      database.exec("INSERT INTO settings VALUES ('a', json_quote(hex(randomblob(1000000))))")
+      database.close()
+      fs.truncateSync(join(large, "kith.db"), 1_500_000)
+      yield* isRefused(large, "corrupt", /it ends after 1500000 of \d+ bytes/)
       const emptied = yield* temporaryDirectory
       fs.writeFileSync(join(emptied, "kith.db"), "")
       fs.writeFileSync(join(emptied, "kith.db-wal"), "something")

@@ -14,7 +14,7 @@ import type { Message } from "../../src/schema/Message.ts"
 import { chatMaxBytes } from "../../src/schema/Text.ts"
 import { epochsMax } from "../../src/services/ChatState.ts"
 import { Database, layerFile } from "../../src/services/Database.ts"
-import { type Arrival, MessageStore } from "../../src/services/MessageStore.ts"
+import { type Arrival, MessageStore, type Progress } from "../../src/services/MessageStore.ts"
 import { someEpoch, someId, someMessage } from "../Some.ts"
 import { temporaryDirectory } from "./DatabaseDirectory.ts"
 import { makeModel, peerOf, self, Step } from "./MessageStoreModel.ts"
@@ -77,7 +77,7 @@ const find = (query: string) =>
 describe("MessageStore", () => {
   it.live.prop(
     "does and keeps what lists in memory would, whatever happens in whatever order",
-    [Schema.Array(Step).check(Schema.isMaxLength(40))],
+    [Schema.Array(Step).check(Schema.isMinLength(20), Schema.isMaxLength(60))],
     ([steps]) =>
       Effect.gen(function* () {
         const model = makeModel()
@@ -166,7 +166,7 @@ describe("MessageStore", () => {
           }
         }
       }),
-    { arbitrary: { runs: 100 } }
+    { arbitrary: { runs: 30 } }
   )
 
   it.live("shows a message once, however often and after however many restarts it comes", () =>
@@ -237,6 +237,61 @@ describe("MessageStore", () => {
       assert.strictEqual((yield* store.receive([first(1, 3001)]))[0]?.verdict, "again")
       // The first was forgotten, and only the peer itself can make use of that.
       assert.strictEqual((yield* store.receive([first(0, 3002)]))[0]?.verdict, "new")
+    }).pipe(Effect.provide(memory))
+  )
+
+  it.effect("advances what a receipt speaks of, only forward, and is the least advanced of its recipients", () =>
+    Effect.gen(function* () {
+      const store = yield* MessageStore
+      for (let n = 1; n <= 3; n++) yield* store.append(message(n, `m${n}`, [bob, carol]), someEpoch(1))
+      const states = Effect.map(store.history({ limit: 10, peer: bob }), ({ items }) =>
+        items.toReversed().map(({ recipients, state }) => [state, ...recipients.map((one) => one.state)])
+      )
+      const to = (peer: Message["from"], seq: number, state: Progress["state"]) =>
+        store.advance(peer, { epoch: someEpoch(1), seq, state })
+      yield* to(bob, 3, "sent")
+      yield* to(bob, 2, "delivered")
+      yield* to(carol, 3, "delivered")
+      const read = yield* to(bob, 1, "read")
+      assert.deepStrictEqual(
+        read.changed.map((one) => one.text),
+        ["m1"]
+      )
+      yield* to(bob, 3, "sent")
+      yield* to(carol, 3, "delivered")
+      const wanted = [
+        ["delivered", "read", "delivered"],
+        ["delivered", "delivered", "delivered"],
+        ["sent", "sent", "delivered"]
+      ]
+      assert.deepStrictEqual(yield* states, wanted)
+      // The session is over, and after it the counter is found to be behind.
+      const requeued = yield* store.requeue(bob)
+      assert.deepStrictEqual(
+        requeued.map((one) => [one.text, one.state]),
+        [["m3", "queued"]]
+      )
+      yield* to(bob, 3, "sent")
+      yield* store.renumber(bob, someEpoch(2))
+      assert.deepStrictEqual((yield* states)[2], ["queued", "queued", "delivered"])
+      assert.deepStrictEqual(
+        (yield* store.outbox(bob, { after: 0, limit: 10 })).map((one) => [one.text, one.seq]),
+        [["m3", 1]]
+      )
+      // Read at last, by the numbers they had.
+      assert.strictEqual((yield* to(bob, 3, "read")).changed.length, 1)
+      assert.deepStrictEqual((yield* states)[1], ["delivered", "read", "delivered"])
+    }).pipe(Effect.provide(memory))
+  )
+
+  it.effect("goes on with whichever epoch of a peer is heard", () =>
+    Effect.gen(function* () {
+      const store = yield* MessageStore
+      const of = (epoch: number, seq: number, n: number) =>
+        arrival(seq, "x", { epoch: someEpoch(epoch), id: someMessage(n) })
+      const heard = [of(1, 1, 1), of(2, 1, 2), of(2, 2, 3), of(1, 2, 4), of(1, 3, 5), of(2, 3, 6)]
+      for (const one of heard) assert.strictEqual((yield* store.receive([one]))[0]?.verdict, "new")
+      for (const one of heard) assert.strictEqual((yield* store.receive([one]))[0]?.verdict, "again")
     }).pipe(Effect.provide(memory))
   )
 

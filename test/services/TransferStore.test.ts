@@ -19,7 +19,7 @@ const transfer = (n: number, state: TransferState = "running"): StoredTransfer =
     state,
     group: GroupId.make(someMessage(0)),
     peer: someId(1),
-    name: `photos ${n}`,
+    name: `photos\u0000 ${n}`,
     files: 3,
     directories: 1,
     bytes: 2 ** 40,
@@ -62,7 +62,7 @@ describe("TransferStore", () => {
           published: ["/x/photos", "/x/y"],
           problems,
           problemCount: 250,
-          error: "some"
+          error: "some\u0000thing"
         },
         endedAt: 9
       }
