@@ -135,11 +135,11 @@ export const makeSent = (database: Database["Service"], sql: SqlClient) => {
       database.read(
         Effect.flatMap(
           sql`
-            SELECT m.id, o.epoch, r.seq, m.receiver IS NULL AS toEveryone, m.sent_at AS sentAt,
-              CAST(m.text AS BLOB) AS text
-            FROM recipients r JOIN outgoing o ON o.n = r.counter JOIN messages m ON m.n = r.message
+            SELECT m.id, (SELECT epoch FROM outgoing WHERE n = r.counter) AS epoch, r.seq,
+              m.receiver IS NULL AS toEveryone, m.sent_at AS sentAt, CAST(m.text AS BLOB) AS text
+            FROM recipients r JOIN messages m ON m.n = r.message
             WHERE r.peer = ${keyOf(sql, peer)} AND r.state < 2 AND r.seq > ${options.after}
-              AND r.counter = (SELECT max(n) FROM outgoing WHERE peer = r.peer)
+              AND r.counter = (SELECT max(n) FROM outgoing WHERE peer = ${keyOf(sql, peer)})
             ORDER BY r.seq LIMIT ${Math.min(options.limit, limits.outboxMax)}`,
           decodeWaiting
         )
