@@ -20,6 +20,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     // What a visitor loads: the build prints each file with its size after gzip.
-    reportCompressedSize: true
+    reportCompressedSize: true,
+    chunkSizeWarningLimit: 700
   }
 })

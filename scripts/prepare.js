@@ -13,7 +13,12 @@ const bin = join(root, "node_modules", ".bin")
 // The first `npx kith` in a checkout links the checkout into npm's own cache, which runs this again: all is there.
 if (process.env.npm_command === "exec" && existsSync(join(root, "dist", "main.js"))) process.exit(0)
 
-for (const script of [["node_modules/typescript/bin/tsc", "--project", "tsconfig.build.json"], ["scripts/bundle.ts"]]) {
+const builders = [
+  ["node_modules/typescript/bin/tsc", "--project", "tsconfig.build.json"],
+  ["scripts/bundle.ts"],
+  ["node_modules/vite/bin/vite.js", "build", "--logLevel", "warn"]
+]
+for (const script of builders) {
   const step = spawnSync(process.execPath, script, { cwd: root, stdio: "inherit" })
   if (step.status !== 0) process.exit(step.status ?? 1)
 }
