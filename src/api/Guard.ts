@@ -1,8 +1,9 @@
 /**
  * Stands before every route: who may ask at all, and how a refusal looks. A page of another site can make a browser
  * send requests here, and another user's program can connect, so three things are asked of each request: the Host is
- * ours (a rebound name is not), the Origin, where there is one, is ours, and the bearer token is right. Only /healthz
- * is open, and it tells nothing. Tokens in URLs are not looked at: URLs end up in logs and histories.
+ * ours (a rebound name is not), the Origin, where there is one, is ours, and the bearer token is right. Without a token
+ * go only /healthz, which tells nothing, the files of the page, which hold nothing, and /open, where the page changes
+ * its code for the token. Tokens in URLs are not looked at: URLs end up in logs and histories.
  */
 import * as ByteSize from "effect/ByteSize"
 import * as Cause from "effect/Cause"
@@ -17,23 +18,29 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Redacted from "effect/Redacted"
 import * as Failures from "../schema/ApiFailures.ts"
 import { bodyOf, contentType, type Shown } from "../schema/Problem.ts"
+import * as Metrics from "../services/Metrics.ts"
 import { Loopback } from "./Loopback.ts"
+import { isPage } from "./Page.ts"
 import { equal } from "./Proof.ts"
 
 /** Largest request body: 64 KiB of chat may need six times that once JSON has escaped it; 1,000 long paths fit too. */
 export const bodyMaxBytes = 1024 * 1024
 
-/** The path that needs no token. */
+/** The path that anybody may ask for, by whatever name of this machine. */
 const open = "/healthz"
+
+/** Where a body may be of any size: it goes to disk as it comes. */
+const upload = /^\/api\/uploads\/[a-z2-7]{26}\/file$/
 
 type Headers = Readonly<Record<string, string | undefined>>
 
 /** Why a request is refused, or undefined if it may pass. Pure. */
 export const refusal = (
   server: { readonly port: number; readonly token: string },
-  request: { readonly url: string; readonly headers: Headers }
+  request: { readonly method: string; readonly url: string; readonly headers: Headers }
 ): { readonly status: number; readonly title: string; readonly error: Shown } | undefined => {
-  if (pathOf(request.url) === open) return undefined
+  const path = pathOf(request.url)
+  if (path === open) return undefined
   const hosts = [`127.0.0.1:${server.port}`, `localhost:${server.port}`]
   const { host, origin, authorization = "" } = request.headers
   if (host === undefined || !hosts.includes(host)) {
@@ -42,6 +49,7 @@ export const refusal = (
   if (origin !== undefined && !hosts.some((own) => origin === `http://${own}`)) {
     return { status: 403, title: "Foreign origin", error: new Failures.ForeignOrigin() }
   }
+  if (isPage(request.method, path) || (request.method === "POST" && path === "/open")) return undefined
   const [, given] = /^Bearer ([A-Za-z0-9._~+/=-]+)$/i.exec(authorization) ?? []
   if (given === undefined || !equal(server.token, given, server.token)) {
     return { status: 401, title: "Unauthorized", error: new Failures.Unauthorized() }
@@ -63,7 +71,11 @@ const refuse = (error: Shown, status: number, title: string) =>
   HttpServerResponse.jsonUnsafe(bodyOf(error, status, title), {
     status,
     contentType,
-    ...(status === 401 && { headers: { "www-authenticate": "Bearer" } })
+    headers: {
+      // What is left of the body is not waited for.
+      connection: "close",
+      ...(status === 401 && { "www-authenticate": "Bearer" })
+    }
   })
 
 /** Applies `refusal` to every request, limits bodies, and gives every failure a body that says what it is. */
@@ -77,11 +89,14 @@ export const layer = HttpRouter.middleware(
         const request = yield* HttpServerRequest.HttpServerRequest
         const refused = refusal(server, request)
         if (refused !== undefined) {
+          yield* Metrics.count(Metrics.apiRefusals, { reason: refused.error._tag })
           yield* report(refused.error._tag)
           return refuse(refused.error, refused.status, refused.title)
         }
         return yield* handle.pipe(
-          Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(bodyMaxBytes)),
+          upload.test(pathOf(request.url))
+            ? (effect) => effect
+            : Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(bodyMaxBytes)),
           Effect.catchCause((cause) => failed(request, cause))
         )
       }).pipe(Effect.map(HttpServerResponse.setHeaders(always)))

@@ -22,12 +22,19 @@ import { EventFeed } from "./EventFeed.ts"
 import * as Guard from "./Guard.ts"
 import * as HealthHandlers from "./HealthHandlers.ts"
 import { Loopback, LoopbackError } from "./Loopback.ts"
+import { Measures } from "./Measures.ts"
 import * as MessageHandlers from "./MessageHandlers.ts"
 import * as NodeHandlers from "./NodeHandlers.ts"
+import * as OperationHandlers from "./OperationHandlers.ts"
+import * as Page from "./Page.ts"
+import { PageCodes } from "./PageCodes.ts"
 import * as PeerHandlers from "./PeerHandlers.ts"
+import * as ProfileHandlers from "./ProfileHandlers.ts"
 import * as RequestErrors from "./RequestErrors.ts"
 import * as TransferHandlers from "./TransferHandlers.ts"
 import * as TrustHandlers from "./TrustHandlers.ts"
+import * as UploadHandlers from "./UploadHandlers.ts"
+import { Uploads } from "./Uploads.ts"
 
 const host = "127.0.0.1"
 
@@ -38,13 +45,15 @@ const grace = "200 millis"
 const tokenBytes = 32
 
 /**
- * Bounds on what one local program can hold open. They are on receiving a request, not on answering it, so event
- * streams and long waits are not cut; the check interval is how late a bound may be noticed.
+ * Bounds on what one local program can hold open. They are on receiving the head of a request, so event streams, long
+ * waits and uploads are not cut; who has no token is refused by the head alone, and hung up on. The check interval is
+ * how late a bound may be noticed.
  */
 const makeServer = () => {
   const server = createServer({
     headersTimeout: 5_000,
-    requestTimeout: 15_000,
+    // Files that are uploaded take what they take; one that stalls is given up where it is written.
+    requestTimeout: 0,
     connectionsCheckingInterval: 1_000,
     keepAliveTimeout: 5_000,
     maxHeaderSize: 16 * 1024
@@ -89,8 +98,11 @@ const handlers = Layer.mergeAll(
   PeerHandlers.layer,
   TrustHandlers.layer,
   MessageHandlers.layer,
-  TransferHandlers.layer
-)
+  TransferHandlers.layer,
+  ProfileHandlers.layer,
+  UploadHandlers.layer,
+  OperationHandlers.layer
+).pipe(Layer.provide([Uploads.layer, PageCodes.layer, Measures.layer]))
 
 const routes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
   Layer.provide(handlers),
@@ -108,7 +120,9 @@ const control = Layer.effectDiscard(
 
 /** The API of the node that is provided. control.json appears once it can be used. */
 export const layer = control.pipe(
-  Layer.provide(HttpRouter.serve(Layer.merge(routes, Guard.layer), { disableLogger: true, disableListenLog: true })),
+  Layer.provide(
+    HttpRouter.serve(Layer.mergeAll(routes, Page.layer, Guard.layer), { disableLogger: true, disableListenLog: true })
+  ),
   Layer.provideMerge(Layer.effectContext(bind)),
   Layer.provide([NodeHttpServer.layerHttpServices, SecureRandom.layerWebCrypto])
 )

@@ -26,5 +26,15 @@ export const layer = HttpApiBuilder.group(
           return yield* chat.history(peer === undefined ? { limit } : { limit, peer: yield* idOf(peer) })
         })
       )
+      .handle(
+        "page",
+        Effect.fnUntraced(function* ({ query: { before, limit = historyMax, peer } }) {
+          return yield* chat.page({
+            limit,
+            ...(before !== undefined && { before }),
+            ...(peer !== undefined && { peer: yield* idOf(peer) })
+          })
+        })
+      )
   })
 )

@@ -2,12 +2,13 @@
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Option from "effect/Option"
-import { Api } from "../schema/Api.ts"
+import { Api, pageMax } from "../schema/Api.ts"
 import type { Peer } from "../schema/Peer.ts"
 import { type PeerId, short } from "../schema/PeerId.ts"
 import { Connection } from "../services/Connection.ts"
 import { PeerRegistry, viewPeer } from "../services/PeerRegistry.ts"
 import { PeerBlocked } from "../services/Trust.ts"
+import { byText, pageOf } from "./Paging.ts"
 
 /** A peer that was removed in the very moment it was added. */
 const gone = (id: PeerId): Peer => ({
@@ -28,6 +29,9 @@ export const layer = HttpApiBuilder.group(
     const connection = yield* Connection
     return handlers
       .handle("list", () => registry.list)
+      .handle("page", ({ query: { after, limit = pageMax } }) =>
+        Effect.map(registry.list, (peers) => pageOf(peers, { limit, after, cursorOf: ({ id }) => id, compare: byText }))
+      )
       .handle("find", ({ query }) => Effect.map(registry.find(query.query), viewPeer))
       .handle(
         "add",

@@ -12,10 +12,12 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 import * as Failures from "./ApiFailures.ts"
+import { operations, profile, Query, receiversMax, uploads, WholeNumber } from "./ApiNode.ts"
 import { Event } from "./Event.ts"
 import { TransferId } from "./Id.ts"
 import { Message } from "./Message.ts"
-import { ConflictPolicy, Transfer } from "./Offer.ts"
+import { Pattern, patternsMax } from "./Glob.ts"
+import { ConflictPolicy, Transfer, TransferPriority } from "./Offer.ts"
 import { Peer } from "./Peer.ts"
 import { PeerId } from "./PeerId.ts"
 import { PeerBlockedProblem, trust } from "./TrustApi.ts"
@@ -40,12 +42,12 @@ export const waitMaxMillis = 60_000
 /** Most messages in one answer. */
 export const historyMax = 1000
 
-/** Most paths, and most peers, in one request to send. */
+/** Most paths in one request to send. */
 export const pathsMax = 1000
-export const receiversMax = 256
+export { receiversMax } from "./ApiNode.ts"
 
-/** A name, a short id or an id, as a person types it. */
-const Query = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(256))
+/** Most peers or transfers in one page. */
+export const pageMax = 1000
 
 export const NodeInfo = Schema.Struct({
   id: PeerId,
@@ -71,13 +73,31 @@ export const DiscoveryReport = Schema.Struct({
       sent: Schema.Array(
         Schema.Struct({ to: Schema.String, count: Schema.Natural, error: Schema.NullOr(Schema.String) })
       ),
-      heard: Schema.Natural
+      heard: Schema.Natural,
+      /** How many of those were answers to this node's own. */
+      answered: Schema.Natural
     })
   ),
   /** Datagrams that were no announcement. */
   dropped: Schema.Natural,
   /** Why nothing can be heard at all, or null. */
   deaf: Schema.NullOr(Schema.String)
+})
+
+const limit = Schema.optionalKey(WholeNumber(1, pageMax))
+
+/** A part of a list, and where the next part begins, or null if there is none: give that as `after`. */
+export const PeerPage = Schema.Struct({ items: Schema.Array(Peer), next: Schema.NullOr(PeerId) })
+const TransferCursor = Schema.String.check(
+  Schema.isPattern(/^\d{1,16}\.[a-z2-7]{26}$/, { expected: "`next` of the page before" })
+)
+export const TransferPage = Schema.Struct({ items: Schema.Array(Transfer), next: Schema.NullOr(TransferCursor) })
+
+/** Messages, the newest first. */
+export const MessagePage = Schema.Struct({
+  items: Schema.Array(Message),
+  /** Where the next page begins, or null if there is none. */
+  before: Schema.NullOr(Schema.Natural)
 })
 
 /** One event of the stream, and its id for `Last-Event-ID`. */
@@ -119,7 +139,14 @@ const node = HttpApiGroup.make("node").add(
 )
 
 const peers = HttpApiGroup.make("peers").add(
-  HttpApiEndpoint.get("list", "/api/peers", { success: Schema.Array(Peer) }),
+  HttpApiEndpoint.get("list", "/api/peers", { success: Schema.Array(Peer) }).annotate(
+    OpenApi.Summary,
+    "In the order they became known"
+  ),
+  HttpApiEndpoint.get("page", "/api/peers/page", {
+    query: { limit, after: Schema.optionalKey(PeerId) },
+    success: PeerPage
+  }).annotate(OpenApi.Summary, "Peers page by page, in the order of their ids"),
   HttpApiEndpoint.get("find", "/api/peers/find", {
     query: { query: Query },
     success: Peer,
@@ -150,16 +177,22 @@ const messages = HttpApiGroup.make("messages").add(
   }),
   HttpApiEndpoint.get("history", "/api/messages", {
     query: {
-      limit: Schema.optionalKey(
-        Schema.NumberFromString.pipe(
-          Schema.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: historyMax }))
-        )
-      ),
+      limit: Schema.optionalKey(WholeNumber(1, historyMax)),
       peer: Schema.optionalKey(Query)
     },
     success: Schema.Array(Message),
     error: [Failures.UnknownPeerProblem, Failures.AmbiguousPeerProblem]
-  }).annotate(OpenApi.Summary, "The newest messages, oldest first")
+  }).annotate(OpenApi.Summary, "The newest messages, oldest first"),
+  HttpApiEndpoint.get("page", "/api/messages/page", {
+    query: {
+      limit: Schema.optionalKey(WholeNumber(1, historyMax)),
+      /** `before` of the page that came first. */
+      before: Schema.optionalKey(WholeNumber(0, Number.MAX_SAFE_INTEGER)),
+      peer: Schema.optionalKey(Query)
+    },
+    success: MessagePage,
+    error: [Failures.UnknownPeerProblem, Failures.AmbiguousPeerProblem]
+  }).annotate(OpenApi.Summary, "Messages page by page, the newest first")
 )
 
 const byId = { params: { id: TransferId } }
@@ -170,6 +203,10 @@ const transfers = HttpApiGroup.make("transfers").add(
     OpenApi.Summary,
     "The newest first"
   ),
+  HttpApiEndpoint.get("page", "/api/transfers/page", {
+    query: { limit, after: Schema.optionalKey(TransferCursor) },
+    success: TransferPage
+  }).annotate(OpenApi.Summary, "Transfers page by page, the newest first"),
   HttpApiEndpoint.get("find", "/api/transfers/find", {
     query: { query: Query },
     success: Transfer,
@@ -188,18 +225,33 @@ const transfers = HttpApiGroup.make("transfers").add(
         Schema.isMaxLength(pathsMax)
       ),
       /** Peers, or null: everyone who is connected. */
-      to: Schema.NullOr(Schema.Array(Query).check(Schema.isMinLength(1), Schema.isMaxLength(receiversMax)))
+      to: Schema.NullOr(Schema.Array(Query).check(Schema.isMinLength(1), Schema.isMaxLength(receiversMax))),
+      priority: Schema.optionalKey(TransferPriority)
     }),
     success: Schema.Array(Transfer),
     error: [Failures.SendRefusedProblem, Failures.UnknownPeerProblem, Failures.AmbiguousPeerProblem]
   }).annotate(OpenApi.Summary, "Offer files and directories: one transfer for each receiver"),
   HttpApiEndpoint.post("accept", "/api/transfers/:id/accept", {
     ...byId,
-    payload: Schema.Struct({ conflict: Schema.optionalKey(ConflictPolicy) }),
+    payload: Schema.Struct({
+      conflict: Schema.optionalKey(ConflictPolicy),
+      /** Only what one of these patterns names; without `/` a name at any depth. */
+      only: Schema.optionalKey(Schema.Array(Pattern).check(Schema.isMinLength(1), Schema.isMaxLength(patternsMax)))
+    }),
     ...decided
-  }),
+  }).annotate(OpenApi.Summary, "Take an offer, or what some patterns name of it"),
   HttpApiEndpoint.post("decline", "/api/transfers/:id/decline", { ...byId, ...decided }),
-  HttpApiEndpoint.post("cancel", "/api/transfers/:id/cancel", { ...byId, ...decided })
+  HttpApiEndpoint.post("cancel", "/api/transfers/:id/cancel", { ...byId, ...decided }),
+  HttpApiEndpoint.post("pause", "/api/transfers/:id/pause", { ...byId, ...decided }).annotate(
+    OpenApi.Summary,
+    "Hold it, from either side, until one side resumes it"
+  ),
+  HttpApiEndpoint.post("resume", "/api/transfers/:id/resume", { ...byId, ...decided }),
+  HttpApiEndpoint.post("prioritise", "/api/transfers/:id/priority", {
+    ...byId,
+    payload: Schema.Struct({ priority: TransferPriority }),
+    ...decided
+  }).annotate(OpenApi.Summary, "Which of several has its turn first")
 )
 
 /** Everything but a node's own pages. */
@@ -210,11 +262,15 @@ export class Api extends HttpApi.make("kith")
   .add(trust)
   .add(messages)
   .add(transfers)
+  .add(profile)
+  .add(uploads)
+  .add(operations)
   .middleware(RequestErrors)
   .annotateMerge(
     OpenApi.annotations({
       title: "Kith",
-      description: "The API of one node, on loopback. Every path but /healthz needs the bearer token of control.json.",
+      description:
+        "The API of one node, on loopback. Every path but /healthz and /open needs the bearer token of control.json.",
       transform: (document) => ({ ...document, ...bearer(document) })
     })
   ) {}

@@ -63,6 +63,31 @@ export class Unexpected extends Schema.TaggedError<Unexpected>()("Unexpected", {
   }
 }
 
+/** An upload, or a part of it, cannot be taken. */
+export class UploadRefused extends Schema.TaggedError<UploadRefused>()("UploadRefused", {
+  /** The path it is about, or null where it is about the whole. */
+  path: Schema.NullOr(Schema.String),
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `${this.path === null ? "the upload" : this.path} was not taken: ${this.problem}`
+  }
+}
+
+/** No upload has that id, or not any more. */
+export class UnknownUpload extends Schema.TaggedError<UnknownUpload>()("UnknownUpload", { id: Schema.String }) {
+  override get message(): string {
+    return `there is no upload ${this.id}; it may be over, discarded or too old`
+  }
+}
+
+/** The code of a link to the page is of no use. */
+export class CodeRefused extends Schema.TaggedError<CodeRefused>()("CodeRefused", {}) {
+  override get message(): string {
+    return "this link was used already, or is too old. Get another with: kith open"
+  }
+}
+
 export const InvalidRequestProblem = problem(
   400,
   "Invalid request",
@@ -132,4 +157,25 @@ export const NotPossibleProblem = problem(
   "Not possible now",
   Failure.NotPossible,
   Schema.Struct({ ...members, error: Failure.NotPossible })
+)
+
+export const UploadRefusedProblem = problem(
+  422,
+  "The upload was refused",
+  UploadRefused,
+  Schema.Struct({ ...members, error: UploadRefused })
+)
+
+export const UnknownUploadProblem = problem(
+  404,
+  "Unknown upload",
+  UnknownUpload,
+  Schema.Struct({ ...members, error: UnknownUpload })
+)
+
+export const CodeRefusedProblem = problem(
+  403,
+  "The link is of no use",
+  CodeRefused,
+  Schema.Struct({ ...members, error: CodeRefused })
 )

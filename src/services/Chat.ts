@@ -50,6 +50,12 @@ export class Chat extends Context.Service<
       readonly limit: number
       readonly peer?: PeerId
     }) => Effect.Effect<ReadonlyArray<Message>>
+    /** The same page by page, the newest first; `before` of one page begins the next, and is null after the last. */
+    readonly page: (options: {
+      readonly limit: number
+      readonly before?: number
+      readonly peer?: PeerId
+    }) => Effect.Effect<{ readonly items: ReadonlyArray<Message>; readonly before: number | null }>
   }
 >()("kith/services/Chat") {
   static readonly layer: Layer.Layer<
@@ -330,7 +336,8 @@ const make = Effect.gen(function* () {
   return Chat.of({
     say,
     settled,
-    history: ({ limit, peer }) => Effect.sync(() => history.newest(limit, peer))
+    history: ({ limit, peer }) => Effect.sync(() => history.newest(limit, peer)),
+    page: (options) => Effect.sync(() => history.page(options))
   })
 })
 

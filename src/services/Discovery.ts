@@ -45,6 +45,8 @@ export interface InterfaceReport {
   readonly sent: ReadonlyArray<{ readonly to: string; readonly count: number; readonly error: string | null }>
   /** Announcements of other nodes heard from this interface's network. */
   readonly heard: number
+  /** How many of those were answers to our own, which come to a port of this process alone. */
+  readonly answered: number
 }
 
 export class Discovery extends Context.Service<
@@ -159,6 +161,7 @@ const makeHearing = Effect.fnUntraced(function* (sightings: PubSub.PubSub<Sighti
       const { host } = datagram.from
       const via = own ?? outlets.towards(host)
       if (via !== undefined) via.heard++
+      if (own !== null) own.answered++
       if (newcomers.hear(announcement, host, yield* now)) {
         yield* outlets.answer(via, { host, port: announcement.reply })
       }

@@ -39,6 +39,7 @@ export interface Outlet extends Interface {
   /** By destination. */
   readonly sent: Map<string, { readonly count: number; readonly error: string | null }>
   heard: number
+  answered: number
 }
 
 export interface Outlets {
@@ -57,11 +58,12 @@ const note = (outlet: Outlet, to: string, error: DatagramError | null): void => 
   outlet.sent.set(to, { count: error === null ? before + 1 : before, error: error?.message ?? null })
 }
 
-const shown = ({ name, address, sent, heard }: Outlet): InterfaceReport => ({
+const shown = ({ name, address, sent, heard, answered }: Outlet): InterfaceReport => ({
   name,
   address,
   sent: [...sent].map(([to, { count, error }]) => ({ to, count, error })),
-  heard
+  heard,
+  answered
 })
 
 /** `say`: a datagram of this kind that names this reply port. `receive`: what to do with unicast to an outlet. */
@@ -133,7 +135,7 @@ export const makeOutlets = Effect.fnUntraced(function* (
       if (gone) outlets.delete(key)
     }
     for (const [key, one] of chosen) {
-      const outlet = outlets.get(key) ?? { ...one, open: null, mute: false, sent: new Map(), heard: 0 }
+      const outlet = outlets.get(key) ?? { ...one, open: null, mute: false, sent: new Map(), heard: 0, answered: 0 }
       outlets.set(key, outlet)
       if (outlet.open === null) yield* open(outlet)
     }

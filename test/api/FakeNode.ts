@@ -22,6 +22,7 @@ import { Discovery } from "../../src/services/Discovery.ts"
 import { Events } from "../../src/services/Events.ts"
 import { Identity } from "../../src/services/Identity.ts"
 import { type PeerRecord, PeerRegistry } from "../../src/services/PeerRegistry.ts"
+import { Profile } from "../../src/services/Profile.ts"
 import { NotPossible, SendRefused, Transfer, UnknownTransfer } from "../../src/services/Transfer.ts"
 import { DialError, Transport } from "../../src/services/Transport.ts"
 import { InviteRefused, TicketMistyped, TicketUsed, Trust, UnknownVerification } from "../../src/services/Trust.ts"
@@ -78,7 +79,13 @@ const discovery = Layer.succeed(Discovery, {
   announce: Effect.void,
   report: Effect.succeed({
     interfaces: [
-      { name: "eth0", address: "192.0.2.1", sent: [{ to: "192.0.2.255", count: 3, error: null }], heard: 2 }
+      {
+        name: "eth0",
+        address: "192.0.2.1",
+        sent: [{ to: "192.0.2.255", count: 3, error: null }],
+        heard: 2,
+        answered: 1
+      }
     ],
     dropped: 1,
     deaf: null
@@ -159,7 +166,14 @@ const chat = Layer.effect(
           return found === undefined ? Effect.fail(new MessageRefused({ problem: "unknown" })) : Effect.succeed(found)
         }),
       history: ({ limit, peer }) =>
-        Effect.sync(() => kept.filter((message) => peer === undefined || message.to === peer).slice(-limit))
+        Effect.sync(() => kept.filter((message) => peer === undefined || message.to === peer).slice(-limit)),
+      page: ({ before = kept.length, limit, peer }) =>
+        Effect.sync(() => {
+          const until = kept.slice(0, before).filter((message) => peer === undefined || message.to === peer)
+          const items = until.slice(-limit).toReversed()
+          const last = items.at(-1)
+          return { items, before: last !== undefined && until.length > limit ? kept.indexOf(last) : null }
+        })
     }
   })
 )
@@ -227,12 +241,16 @@ const transfer = Layer.effect(
             ? Effect.fail(new UnknownTransfer({ query, candidates: found.map((view) => view.id) }))
             : Effect.succeed(only)
         }),
-      accept: (id, { conflict }) => {
-        asked.push(`conflict ${conflict}`)
+      accept: (id, { conflict, only }) => {
+        asked.push(`conflict ${conflict}${only === undefined ? "" : ` only ${only.join(" ")}`}`)
         return decide("accept", "running")(id)
       },
       decline: decide("decline", "declined"),
-      cancel: decide("cancel", "cancelled")
+      cancel: decide("cancel", "cancelled"),
+      pause: decide("pause", "paused"),
+      resume: decide("resume", "running"),
+      prioritise: (id, priority) =>
+        Effect.flatMap(decide("prioritise", "queued")(id), (view) => change({ ...view, priority }))
     }
   })
 )
@@ -289,5 +307,6 @@ export const layer = (settings: { readonly dataDir: string } & Partial<NodeSetti
     Layer.provideMerge(Layer.mergeAll(identity, transport, discovery, Asked.layer)),
     Layer.provideMerge(PeerRegistry.layer),
     Layer.provideMerge(Events.layer),
+    Layer.provideMerge(Profile.layer),
     Layer.provideMerge(NodeConfig.layer({ name: "alice", apiPort: 0, ...settings }))
   )

@@ -11,8 +11,8 @@ import * as Served from "./Served.ts"
 describe("refusal", () => {
   const server = { port: 9091, token: "t".repeat(43) }
   const good = { host: "127.0.0.1:9091", authorization: `Bearer ${server.token}` }
-  const status = (headers: Record<string, string | undefined>, url = "/api/peers") =>
-    refusal(server, { url, headers: { ...good, ...headers } })?.status
+  const status = (headers: Record<string, string | undefined>, url = "/api/peers", method = "GET") =>
+    refusal(server, { method, url, headers: { ...good, ...headers } })?.status
 
   it("lets its own in", () => {
     assert.isUndefined(status({}))
@@ -65,6 +65,33 @@ describe("refusal", () => {
     assert.strictEqual(status({ authorization: undefined, cookie: `token=${token}` }), 401)
   })
 
+  it("opens the page and the exchange of its code, to its own name and origin alone", () => {
+    const authorization = undefined
+    const open = [
+      ["GET", "/"],
+      ["HEAD", "/"],
+      ["GET", "/assets/index-abc.js"],
+      ["GET", "/page/icon.svg"],
+      ["POST", "/open"]
+    ]
+    for (const [method, url] of open) {
+      assert.isUndefined(status({ authorization }, url, method), url)
+      assert.strictEqual(status({ authorization, host: "evil.example" }, url, method), 421, url)
+      assert.strictEqual(status({ authorization, origin: "http://evil.example" }, url, method), 403, url)
+    }
+    const closed = [
+      ["POST", "/"],
+      ["GET", "/open"],
+      ["GET", "/assets"],
+      ["GET", "/assets/%2e%2e/api"],
+      ["GET", "/metrics"],
+      ["GET", "/openapi.json"],
+      ["POST", "/api/code"],
+      ["GET", "/page/../api/node"]
+    ]
+    for (const [method, url] of closed) assert.strictEqual(status({ authorization }, url, method), 401, url)
+  })
+
   it("opens nothing but /healthz itself", () => {
     const stranger = { host: "x", authorization: undefined }
     assert.isUndefined(status(stranger, "/healthz"))
@@ -95,7 +122,7 @@ layer(Served.layer(), { excludeTestServices: true })("the guarded server", (it) 
     ["GET", "/api/peers"],
     ["POST", "/api/messages"],
     ["GET", "/openapi.json"],
-    ["GET", "/"],
+    ["GET", "/metrics"],
     ["OPTIONS", "/api/peers"],
     ["DELETE", "/nowhere"]
   ] as const
