@@ -12,7 +12,7 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import { limits } from "../config.ts"
 import { Frame } from "../schema/Frame.ts"
-import { ManifestCheck } from "../schema/ManifestCheck.ts"
+import { ManifestCheck, type MemoryRoom } from "../schema/ManifestCheck.ts"
 import type { ConflictPolicy, TransferPriority } from "../schema/Offer.ts"
 import { top } from "../schema/RelativePath.ts"
 import type { FileStoreError, StagedEntry, Staging } from "../services/FileStore.ts"
@@ -48,7 +48,7 @@ export interface ReceiveOptions {
   readonly unasked: boolean
   readonly conflict: ConflictPolicy
   /** Memory its list may take, in bytes. */
-  readonly manifestMax: number
+  readonly manifestMax: number | MemoryRoom
   /** Random, and known to nobody. */
   readonly seed: number
   /** The name of its staging directory: fresh. */

@@ -24,8 +24,15 @@ const pagesAhead = 4
 /** Entries checked between two chances for others to run. */
 const stride = 2000
 
-/** Pulls the pages that are missing, and checks each as it comes. */
-export const pullManifest = Effect.fn("ReceiveManifest.pull")(function* (lane: DataLane, check: ManifestCheck) {
+/** Pulls the pages that are missing, and checks each as it comes. One that does not come holds its memory no longer. */
+export const pullManifest = Effect.fn("ReceiveManifest.pull")((lane: DataLane, check: ManifestCheck) =>
+  Effect.raceFirst(
+    pull(lane, check),
+    lane.watch(() => true)
+  )
+)
+
+const pull = Effect.fnUntraced(function* (lane: DataLane, check: ManifestCheck) {
   let asked = check.next
   while (!check.complete) {
     const wants: Array<DataFrame> = []

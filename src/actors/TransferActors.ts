@@ -25,6 +25,7 @@ import { type NotPossible, SendRefused, Transfer, UnknownTransfer } from "../ser
 import { type Link, Transport } from "../services/Transport.ts"
 import { BlockPool } from "./BlockPool.ts"
 import { DataLane } from "./DataLane.ts"
+import { ManifestBudget, manifestMax, manifestUnverifiedMax } from "./ManifestBudget.ts"
 import { receiveActor } from "./ReceiveActor.ts"
 import { sendActor, type Walked } from "./SendActor.ts"
 import { choose, walk } from "./SendWalk.ts"
@@ -33,10 +34,6 @@ import { type Letter, type PersonAction, TransferBook, type TransferRecord } fro
 import { ReceiveMessage } from "./ReceiveState.ts"
 import { lanesMax, type SendMessage } from "./SendState.ts"
 import { Turns } from "./Turns.ts"
-
-/** Memory that the list of one offer may take: of a peer that is not verified, and that nobody has said yes to, less. */
-const manifestMax = 256 * 1024 * 1024
-const manifestUnverifiedMax = 16 * 1024 * 1024
 
 /** An actor answers at once; only one that a disk holds up does not. */
 const patience = Duration.seconds(10)
@@ -106,6 +103,7 @@ class Transfers {
   readonly tools: Parts
   /** Peers with a session now. */
   readonly up = new Set<PeerId>()
+  private readonly lists = new ManifestBudget((id) => this.tools.book.get(id)?.view.state === "offered")
 
   constructor(tools: Parts) {
     this.tools = tools
@@ -193,7 +191,7 @@ class Transfers {
     }).pipe(Effect.annotateLogs({ peer, transfer: offer.transfer }))
   }
 
-  private receive(peer: PeerId, offer: FrameOf<"Offer">, unasked: boolean, manifestMax: number) {
+  private receive(peer: PeerId, offer: FrameOf<"Offer">, unasked: boolean, listsMax: number) {
     return Effect.gen({ self: this }, function* () {
       const { actors, book, config, random } = this.tools
       const mailbox = yield* makeMailbox<ReceiveMessage>()
@@ -204,6 +202,7 @@ class Transfers {
       yield* Effect.logInfo("An offer came").pipe(Effect.annotateLogs({ files, bytes }))
       const seed = new DataView((yield* random.randomBytes(4)).buffer).getUint32(0)
       const staging = base32(yield* random.randomBytes(idBytes))
+      const manifestMax = this.lists.room(record.id, peer, listsMax)
       const options = { peerUp: this.up.has(peer), unasked, conflict: config.conflict, manifestMax, seed, staging }
       yield* Queue.offer(mailbox, { _tag: "Own", message: ReceiveMessage.Begin() })
       yield* FiberMap.run(actors, record.id, this.watched(record, receiveActor(this.tools, record, mailbox, options)))
@@ -300,6 +299,7 @@ class Transfers {
         return Effect.as(Effect.logError("A transfer failed by a fault in this program", defect), ending)
       }),
       Effect.flatMap((ending) => end(this.tools, record, ending)),
+      Effect.andThen(Effect.sync(() => this.lists.forget(record.id))),
       Effect.andThen(this.leaveGroup(record.view.group)),
       Effect.andThen(Effect.suspend(() => logEnd(record.view))),
       Effect.annotateLogs({ peer: record.peer, transfer: record.id })

@@ -14,17 +14,23 @@ export const blocksMax = 2 ** 26
 
 const show = (path: string): string => JSON.stringify(path.length > 120 ? `${path.slice(0, 120)}…` : path)
 
+/** Where the memory of a list is counted. */
+export interface MemoryRoom {
+  /** Whether the list may now take so much, in bytes. */
+  readonly allows: (bytes: number) => boolean
+}
+
 export class ManifestCheck {
   readonly entries: EntryList
   private readonly entriesMax: number
-  private readonly memoryMax: number
+  private readonly memoryMax: number | MemoryRoom
   private pages = 0
   private stated: Totals | undefined
 
   constructor(options: {
     readonly seed: number
-    /** Memory it may take here, in bytes. */
-    readonly memoryMax: number
+    /** Memory it may take here: in bytes, or as is counted elsewhere. */
+    readonly memoryMax: number | MemoryRoom
     readonly entriesMax?: number
   }) {
     this.entries = new EntryList(options.seed)
@@ -56,10 +62,15 @@ export class ManifestCheck {
     }
     const { blocks, bytes } = this.entries.totals
     if (!Number.isSafeInteger(bytes) || blocks > blocksMax) return "its sizes add up to more than can be counted"
-    if (this.entries.memory > this.memoryMax) return "its list is too long to be held here"
+    if (!this.fits) return "its list is too long to be held here"
     this.pages++
     this.stated = page.totals
     return page.totals === undefined ? undefined : this.untrue(page.totals)
+  }
+
+  private get fits(): boolean {
+    const { memory } = this.entries
+    return typeof this.memoryMax === "number" ? memory <= this.memoryMax : this.memoryMax.allows(memory)
   }
 
   private untrue(stated: Totals): string | undefined {

@@ -18,11 +18,14 @@ const within = <A>(what: string, promise: Promise<A>, wait = patience): Promise<
   return Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }
 
-const asJson = (value: unknown): string => JSON.stringify(value) ?? "null"
+const asBytes = (body: unknown): Uint8Array => {
+  if (body instanceof Uint8Array) return body
+  return Buffer.from(typeof body === "string" ? body : (JSON.stringify(body) ?? "null"))
+}
 
-/** JSON as a frame; a string is taken as the body as it is. */
+/** JSON as a frame; a string, or bytes, is taken as the body as it is. */
 export const framed = (body: unknown): Buffer => {
-  const bytes = body instanceof Uint8Array ? body : Buffer.from(typeof body === "string" ? body : asJson(body))
+  const bytes = asBytes(body)
   const head = Buffer.alloc(4)
   head.writeUInt32BE(bytes.length)
   return Buffer.concat([head, bytes])
@@ -53,7 +56,7 @@ export class Raw {
     const began = performance.now()
     this.socket = socket
     socket.on("error", () => {})
-    socket.on("data", (chunk) => (this.received = Buffer.concat([this.received, chunk])))
+    socket.on("data", (chunk: Buffer) => (this.received = Buffer.concat([this.received, chunk])))
     this.closed = new Promise((resolve) => socket.once("close", () => resolve(performance.now() - began)))
   }
 

@@ -2,7 +2,15 @@
  * Keys and certificates as an attacker makes them, without a line of the node's own code: any dates, any size, any
  * kind of key. Everything here is thrown away with the test.
  */
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto"
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  sign
+} from "node:crypto"
 
 /** What TLS shows, and the id that a node would know it by. */
 export interface Persona {
@@ -66,7 +74,10 @@ const base32 = (bytes: Uint8Array): string => {
 }
 
 /** 128 random bits as ids are written. */
-export const randomId = (): string => base32(globalThis.crypto.getRandomValues(new Uint8Array(16)))
+export const randomId = (): string => base32(randomBytes(16))
+
+/** A peer id that belongs to nobody. */
+export const randomPeer = (): string => base32(randomBytes(32))
 
 const idOf = (key: KeyObject): string =>
   base32(

@@ -92,8 +92,7 @@ export const startNode = Effect.fnUntraced(function* (settings: Partial<NodeSett
     discovery: false,
     ...settings
   })
-  const layer = LoopbackServer.layer.pipe(
-    Layer.provideMerge(Kith.layerOn(machine)),
+  const layer = Kith.layerOn(machine).pipe(
     Layer.provideMerge(config),
     Layer.provide([Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, "Info")])
   )
@@ -103,14 +102,18 @@ export const startNode = Effect.fnUntraced(function* (settings: Partial<NodeSett
     Stream.runForEach((event) => Effect.sync(() => void events.push(event))),
     Effect.forkScoped({ startImmediately: true })
   )
-  const { token, url, port: apiPort } = Context.get(context, Loopback)
   const { port } = Context.get(context, Transport)
   return {
     id: Context.get(context, Identity).id,
     instance: Context.get(context, Identity).instance,
     port,
     address: `127.0.0.1:${port}`,
-    api: { url, port: apiPort, token: Redacted.value(token) },
+    /** Serves its API until the scope ends. */
+    api: Effect.gen(function* () {
+      const served = LoopbackServer.layer.pipe(Layer.provide(Layer.succeedContext(context)))
+      const { port, token, url } = Context.get(yield* Layer.build(served), Loopback)
+      return { port, url, token: Redacted.value(token) }
+    }).pipe(Effect.orDie),
     home,
     dataDir,
     received,
