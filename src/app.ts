@@ -4,6 +4,7 @@
  */
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Layer from "effect/Layer"
+import type { SqlClient } from "effect/sql/SqlClient"
 import * as PeerActors from "./actors/PeerActors.ts"
 import * as Supervisor from "./actors/Supervisor.ts"
 import * as TransferActors from "./actors/TransferActors.ts"
@@ -11,6 +12,8 @@ import * as TrustActors from "./actors/TrustActors.ts"
 import { NodeConfig, type NodeSettings } from "./config.ts"
 import { Chat } from "./services/Chat.ts"
 import type { Connection } from "./services/Connection.ts"
+import * as DataDirectory from "./services/DataDirectory.ts"
+import { Database, type DatabaseError } from "./services/Database.ts"
 import * as DatagramsUdp from "./services/DatagramsUdp.ts"
 import type { Datagrams } from "./services/Datagrams.ts"
 import { Discovery } from "./services/Discovery.ts"
@@ -41,7 +44,7 @@ export type NodeServices =
   | Profile
 
 /** The parts of the machine a node stands on; a simulation brings its own. */
-export type Machine = Identity | Transport | Datagrams | FileStore | SecureRandom.SecureRandom
+export type Machine = Identity | Transport | Datagrams | FileStore | Database | SqlClient | SecureRandom.SecureRandom
 
 /** Everything a node is, on whatever machine is given. */
 export const layerOn = <E, R>(
@@ -57,15 +60,24 @@ export const layerOn = <E, R>(
     Layer.provideMerge(Profile.layer)
   )
 
-/** This machine: real files, real TLS, real UDP. */
-export const machine: Layer.Layer<Machine, IdentityError | ListenError, NodeConfig> = Layer.mergeAll(
+/** Why a node cannot start here. Each says what is wrong and what to do. */
+export type MachineError = DataDirectory.DataDirectoryError | DatabaseError | IdentityError | ListenError
+
+/** This machine: real files, real TLS, real UDP, and a data directory that nobody else uses meanwhile. */
+export const machine: Layer.Layer<Machine, MachineError, NodeConfig> = Layer.mergeAll(
   TransportTls.layer,
   DatagramsUdp.layer,
   FileStoreNode.layer
-).pipe(Layer.provideMerge(Identity.layer), Layer.provideMerge(SecureRandom.layerWebCrypto))
+).pipe(
+  Layer.provideMerge(Identity.layer),
+  Layer.provideMerge(Database.layer),
+  Layer.provideMerge(SecureRandom.layerWebCrypto),
+  // First in and last out: nothing touches the directory of another node.
+  Layer.provide(DataDirectory.layer)
+)
 
 /** A whole node with these settings. Its scope is its life. */
 export const layer = (
   settings: Pick<NodeSettings, "name" | "dataDir"> & Partial<NodeSettings>
-): Layer.Layer<NodeServices, IdentityError | ListenError> =>
+): Layer.Layer<NodeServices, MachineError> =>
   layerOn(machine).pipe(Layer.provideMerge(NodeConfig.layer(settings)), Layer.provideMerge(Metrics.layer))

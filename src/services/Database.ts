@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import type * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { join } from "node:path"
@@ -46,9 +47,9 @@ export class Database extends Context.Service<
     NodeConfig.use((config) => Effect.succeed(layerFile(join(config.dataDir, "kith.db"))))
   )
 
-  static readonly layerMemory: Layer.Layer<Database | SqlClient, DatabaseError> = Layer.effectContext(
-    Effect.suspend(() => makeMemory(migrations))
-  ).pipe(Layer.provide(Reactivity.layer))
+  static readonly layerMemory: Layer.Layer<Database | SqlClient, DatabaseError> = Layer.unwrap(
+    Effect.suspend(() => makeMemory)
+  )
 }
 
 /** The database in this file; `steps` is another list only in tests. */
@@ -86,16 +87,29 @@ const makeFile = Effect.fnUntraced(function* (path: string, steps: ReadonlyArray
   return contextOf(path, sql, (work) => explained(path, write(work)))
 })
 
-const makeMemory = Effect.fnUntraced(function* (steps: ReadonlyArray<Migration>) {
-  const path = ":memory:"
-  const database = yield* Effect.acquireRelease(
-    Effect.try({ try: () => new DatabaseSync(path), catch: (cause) => fromCause(path, cause) }),
+/**
+ * The layer over a database in memory that outlives it, as a disk outlives the processes that use it. The database
+ * ends with the scope.
+ */
+export const makeMemory: Effect.Effect<
+  Layer.Layer<Database | SqlClient, DatabaseError>,
+  DatabaseError,
+  Scope.Scope
+> = Effect.map(
+  Effect.acquireRelease(
+    Effect.try({ try: () => new DatabaseSync(inMemory), catch: (cause) => fromCause(inMemory, cause) }),
     (database) => Effect.sync(() => database.close())
-  )
+  ),
+  (database) => Layer.effectContext(overMemory(database)).pipe(Layer.provide(Reactivity.layer))
+)
+
+const inMemory = ":memory:"
+
+const overMemory = Effect.fnUntraced(function* (database: DatabaseSync) {
   const sql = yield* makeClient(database)
-  yield* explained(path, migrate(sql, 0, steps))
-  return contextOf(path, sql, (work) =>
-    explained(path, Effect.uninterruptible(Effect.withTracerEnabled(sql.withTransaction(work), false)))
+  yield* explained(inMemory, migrate(sql, DatabaseFile.versionIn(database), migrations))
+  return contextOf(inMemory, sql, (work) =>
+    explained(inMemory, Effect.uninterruptible(Effect.withTracerEnabled(sql.withTransaction(work), false)))
   )
 })
 

@@ -55,6 +55,9 @@ const number = (database: DatabaseSync, pragma: string): number => {
   return typeof value === "number" ? value : 0
 }
 
+/** How far the layout of an open database is. */
+export const versionIn = (database: DatabaseSync): number => number(database, "user_version")
+
 /** The name of a file that nobody is writing to, read without even the files SQLite puts beside it. */
 const immutable = (path: string): URL => {
   const url = pathToFileURL(path)
@@ -72,7 +75,7 @@ const inspect = (path: string, size: number, versionMax: number): Found | Databa
   const database = new DatabaseSync(hasLog ? path : immutable(path), { readOnly: true, timeout: busyMillis })
   try {
     const application = number(database, "application_id")
-    const version = number(database, "user_version")
+    const version = versionIn(database)
     const row = database.prepare("SELECT count(*) AS count FROM sqlite_schema").get()
     const isEmpty = row?.count === 0 && version === 0
     if (application !== applicationId && !isEmpty) {

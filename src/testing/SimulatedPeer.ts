@@ -1,6 +1,6 @@
 /**
  * A whole node on a simulated network: the real services and actors over simulated transport, datagrams, disk, clock
- * and chance. It can be stopped, killed and started again; its identity and its disk stay.
+ * and chance. It can be stopped, killed and started again; its identity, its disk and its database stay.
  *
  * Each run of it has a scope of its own below the one it was made in, which ends the last run.
  *
@@ -33,6 +33,7 @@ import { layerOn, type Machine, type NodeServices } from "../app.ts"
 import { NodeConfig, type NodeSettings } from "../config.ts"
 import type { PeerId } from "../schema/PeerId.ts"
 import { Connection } from "../services/Connection.ts"
+import { makeMemory } from "../services/Database.ts"
 import type { ListenError } from "../services/Transport.ts"
 import * as SimulatedClock from "./SimulatedClock.ts"
 import { SimulatedDisk } from "./SimulatedDisk.ts"
@@ -96,7 +97,9 @@ export const make = Effect.fnUntraced(function* (
   const received = `/home/${name}/received_files`
   const dataDir = `/home/${name}/.kith`
   const config = NodeConfig.layer({ ...rest, name, dataDir, received })
-  const machine = Layer.merge(host.layer, SimulatedFileStore.layer(disk, received, dataDir))
+  // What is committed is safe on any disk, so it is there after a crash too.
+  const database = Layer.orDie(yield* Effect.orDie(makeMemory))
+  const machine = Layer.mergeAll(host.layer, SimulatedFileStore.layer(disk, received, dataDir), database)
   const whole = (clock: Clock.Clock) =>
     layerOn(machine).pipe(
       Layer.provideMerge(config),

@@ -14,6 +14,7 @@ import { layerOn } from "../../src/app.ts"
 import { NodeConfig } from "../../src/config.ts"
 import type { Event } from "../../src/schema/Event.ts"
 import { Connection } from "../../src/services/Connection.ts"
+import { Database } from "../../src/services/Database.ts"
 import { Events } from "../../src/services/Events.ts"
 import { Identity } from "../../src/services/Identity.ts"
 import { SimulatedDisk } from "../../src/testing/SimulatedDisk.ts"
@@ -28,7 +29,8 @@ const start = Effect.fnUntraced(function* (
 ) {
   const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => elapse(Scope.close(scope, Exit.void)))
   const own = Layer.mergeAll(host.transport, host.datagrams, host.random).pipe(Layer.provideMerge(identity.identity))
-  const machine = Layer.merge(own, SimulatedFileStore.layer(new SimulatedDisk(), "/received"))
+  const disk = SimulatedFileStore.layer(new SimulatedDisk(), "/received")
+  const machine = Layer.mergeAll(own, disk, Layer.orDie(Database.layerMemory))
   const config = NodeConfig.layer({ name: identity.name, dataDir: "/nowhere" })
   const context = yield* Layer.build(Layer.fresh(layerOn(machine).pipe(Layer.provideMerge(config)))).pipe(
     Scope.provide(scope)

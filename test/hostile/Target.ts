@@ -25,6 +25,7 @@ import type { Transfer as View } from "../../src/schema/Offer.ts"
 import type { PeerId } from "../../src/schema/PeerId.ts"
 import { Chat } from "../../src/services/Chat.ts"
 import { Connection } from "../../src/services/Connection.ts"
+import { Database } from "../../src/services/Database.ts"
 import { Datagrams } from "../../src/services/Datagrams.ts"
 import * as DatagramsUdp from "../../src/services/DatagramsUdp.ts"
 import { Discovery } from "../../src/services/Discovery.ts"
@@ -54,6 +55,7 @@ const onlyLoopback = Layer.effect(
 /** As in app.ts, but for the interfaces of discovery. */
 const machine = Layer.mergeAll(TransportTls.layer, onlyLoopback, FileStoreNode.layer).pipe(
   Layer.provideMerge(Identity.layer),
+  Layer.provideMerge(Database.layer),
   Layer.provideMerge(SecureRandom.layerWebCrypto)
 )
 
