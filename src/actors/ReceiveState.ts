@@ -249,7 +249,7 @@ const turned = (state: Receiving, given: boolean): ReceiveStep => {
   if (state.turn === "none") return [state, []]
   if (given) return [{ ...state, turn: "given" }, []]
   if (state.turn === "queued") return [state, []]
-  return [{ ...unlaned(state), turn: "queued" }, [dropWanted, ReceiveAction.TellStatus({ status: "queued" })]]
+  return [{ ...unlaned(state), turn: "queued" }, [ReceiveAction.TellStatus({ status: "queued" }), dropWanted]]
 }
 
 const pauseReceiving = (state: Receiving, by: "here" | "peer"): ReceiveStep => {
@@ -308,7 +308,7 @@ const decide = (state: Receiving, message: ReceiveMessage): ReceiveStep => {
       return state.accepted && state.listed && !state.received
         ? [
             { ...unlaned(state), received: true },
-            [dropWanted, ReceiveAction.TellStatus({ status: "publishing" }), ReceiveAction.Publish()]
+            [ReceiveAction.TellStatus({ status: "publishing" }), dropWanted, ReceiveAction.Publish()]
           ]
         : [state, []]
     case "Faulted":

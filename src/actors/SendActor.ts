@@ -6,11 +6,15 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import { limits } from "../config.ts"
 import type { EntryList } from "../schema/EntryList.ts"
 import { type FrameOf, Frame } from "../schema/Frame.ts"
+import type { JournalRecord } from "../schema/Journal.ts"
 import { Ranges } from "../schema/Ranges.ts"
 import { byteLength, nameMaxBytes } from "../schema/Text.ts"
 import type { Picked, Source } from "../services/FileStore.ts"
+import * as TransferArchive from "../services/TransferArchive.ts"
 import { DataLane, LaneError } from "./DataLane.ts"
 import { serve } from "./SendLane.ts"
 import { answered, type Inbound, live, type Mailbox, makeActor, refused, type Tools } from "./TransferActor.ts"
@@ -38,10 +42,12 @@ export const sendActor = Effect.fn("SendActor")(function* (
   tools: Tools,
   record: TransferRecord,
   mailbox: Mailbox<SendMessage>,
-  options: { readonly peerUp: boolean; readonly walk: Deferred.Deferred<Walked, string> }
+  options: SendOptions
 ) {
   const actor = yield* makeActor(tools, record, mailbox, SendMessage.LaneEnded)
-  const failed = new Map<number, string>()
+  const { kept } = options
+  const failed = new Map<number, string>(kept?.failed)
+  const keep = yield* keeping(tools, record)
   const safe = new Ranges()
   const walked = yield* Deferred.make<{ readonly walk: Walked; readonly source: Source }>()
 
@@ -50,7 +56,13 @@ export const sendActor = Effect.fn("SendActor")(function* (
       Effect.flatMap((walk) => list(tools, record, walk, walked)),
       Effect.matchEffect({
         onFailure: (reason) => actor.tell(SendMessage.Broken({ reason })),
-        onSuccess: () => actor.tell(SendMessage.Listed())
+        onSuccess: (walk) => {
+          for (const [first, count] of kept?.safe ?? []) {
+            record.bytes += newlySafe(walk.entries, safe, first, count)
+          }
+          for (const [entry, reason] of failed) tools.book.problem(record, walk.entries.path(entry), reason)
+          return actor.tell(SendMessage.Listed())
+        }
       })
     )
   )
@@ -65,8 +77,12 @@ export const sendActor = Effect.fn("SendActor")(function* (
           entries,
           source,
           failed,
-          onFailed: (entry, reason) => tools.book.problem(record, entries.path(entry), reason),
+          onFailed: (entry, reason) => {
+            tools.book.problem(record, entries.path(entry), reason)
+            keep.note({ _tag: "Failed", entry, reason })
+          },
           onSafe: (ranges) => {
+            keep.note({ _tag: "Safe", ranges })
             for (const [first, count] of ranges) record.bytes += newlySafe(entries, safe, first, count)
           }
         },
@@ -90,6 +106,8 @@ export const sendActor = Effect.fn("SendActor")(function* (
     switch (action._tag) {
       case "Offer":
         return actor.say(offerOf(record))
+      case "Wait":
+        return Effect.forkScoped(Effect.andThen(Effect.sleep(limits.stallShown), actor.tell(SendMessage.Quiet())))
       case "Serve":
         return inbound === undefined
           ? Effect.void
@@ -109,14 +127,44 @@ export const sendActor = Effect.fn("SendActor")(function* (
     }
   }
 
-  return yield* live(tools, record, mailbox, {
-    initial: sending(options.peerUp),
+  const ending = yield* live(tools, record, mailbox, {
+    initial: { ...sending(options.peerUp), accepted: kept?.isAccepted ?? false },
     step: stepSending,
     shown: shownSending,
-    read: (letter, state) => read(letter, state, tools, record),
+    read: (letter, state) => {
+      const message = read(letter, state, tools, record)
+      const isNew = Option.isSome(message) && message.value._tag === "Accepted" && !state.accepted
+      if (isNew) keep.note({ _tag: "Accepted", conflict: null })
+      return message
+    },
     act: (action, inbound) => Effect.asVoid(act(action, inbound))
   })
+  yield* keep.discard
+  return ending
 }, Effect.scoped)
+
+export interface SendOptions {
+  readonly peerUp: boolean
+  readonly walk: Deferred.Deferred<Walked, string>
+  /** What an earlier run left of it. */
+  readonly kept?: Pick<TransferArchive.Left, "isAccepted" | "safe" | "failed">
+}
+
+/** Notes that may wait to be written. More are dropped: what is not noted is only asked or shown again. */
+const notesMax = 256
+
+/** Writes down beside the work what happens to it. Where that cannot be, the transfer goes on without. */
+const keeping = Effect.fnUntraced(function* (tools: Tools, record: TransferRecord) {
+  const archive = yield* Effect.option(TransferArchive.send(tools.store, record.view, false))
+  const notes = yield* Queue.dropping<JournalRecord>(notesMax)
+  if (Option.isSome(archive)) {
+    yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(notes), archive.value.note)))
+  }
+  return {
+    note: (record: JournalRecord) => void Queue.offerUnsafe(notes, record),
+    discard: Option.isSome(archive) ? archive.value.discard : Effect.void
+  }
+})
 
 /** The walk is there: what is offered is known. */
 const list = Effect.fnUntraced(function* (
@@ -130,6 +178,7 @@ const list = Effect.fnUntraced(function* (
   yield* tools.book.change(record, { files, directories, totalBytes: bytes, problems, problemCount })
   if (walk.entries.length === 0) return yield* Effect.fail("there is nothing in it that can be sent")
   yield* Deferred.succeed(walked, { walk, source: yield* tools.store.open(walk.picked) })
+  return walk
 })
 
 const offerOf = (record: TransferRecord): FrameOf<"Offer"> => {

@@ -27,6 +27,8 @@ export interface Sending {
   readonly pause: Pause
   /** What the receiver says that it does, where that is not receiving. */
   readonly status: "queued" | "publishing" | null
+  /** It had lanes, and has been without for a while. */
+  readonly idle: boolean
   /** As many as it serves. */
   readonly lanes: ReadonlyArray<Served>
   readonly outcome: Outcome | null
@@ -42,6 +44,8 @@ export type SendMessage = Tagged<
     DialWanted: { readonly lane: number; readonly attempt: number }
     /** A lane that we dialled is attached. */
     Dialled: { readonly lane: number; readonly attempt: number }
+    /** A while after the last lane ended. */
+    Quiet: {}
     /** What is offered, or how urgent it is, has changed. */
     Changed: {}
     /** The receiver says how it ended. */
@@ -53,6 +57,8 @@ export const SendMessage = Data.taggedEnum<SendMessage>()
 export type SendAction = Data.TaggedEnum<
   CommonActions & {
     Offer: {}
+    /** Come back to it in a while, with `Quiet`. */
+    Wait: {}
     Serve: { readonly lane: number; readonly attempt: number }
     Dial: { readonly lane: number; readonly attempt: number }
   }
@@ -68,6 +74,7 @@ export const sending = (peerUp: boolean): Sending => ({
   accepted: false,
   pause: free,
   status: null,
+  idle: false,
   lanes: Array.from({ length: lanesMax }, () => ({ attempt: null, newest: 0 })),
   outcome: null
 })
@@ -78,14 +85,18 @@ export const shownSending = (state: Sending): Shown => {
   if (!state.peerUp) return "waiting"
   if (!state.accepted) return "offered"
   if (state.status !== null) return state.status === "queued" ? "queued" : "running"
-  const idle = state.lanes.every((lane) => lane.attempt === null)
-  return idle && state.lanes.some((lane) => lane.newest > 0) ? "stalled" : "running"
+  return state.idle ? "stalled" : "running"
 }
+
+/** It has no lane, and nothing says why. */
+const isIdle = ({ accepted, lanes, pause, peerUp, status }: Sending): boolean =>
+  peerUp && accepted && status === null && !isHeld(pause) && lanes.every((lane) => lane.attempt === null)
 
 type SendStep = readonly [Sending, ReadonlyArray<SendAction>]
 
 const unserved = (state: Sending): Sending => ({
   ...state,
+  idle: false,
   lanes: state.lanes.map((lane) => ({ ...lane, attempt: null }))
 })
 
@@ -104,7 +115,7 @@ const attachedSending = (state: Sending, lane: number, attempt: number): SendSte
   if (served === undefined) return refuse(`at most ${lanesMax} lanes are served`)
   if (attempt <= served.newest) return refuse("a newer attempt took over")
   return [
-    { ...state, status: null, lanes: replaced(state.lanes, lane, { attempt, newest: attempt }) },
+    { ...state, status: null, idle: false, lanes: replaced(state.lanes, lane, { attempt, newest: attempt }) },
     [SendAction.DropLanes({ lane }), SendAction.Serve({ lane, attempt })]
   ]
 }
@@ -131,7 +142,7 @@ export const stepSending = (state: Sending, message: SendMessage): SendStep => {
       // Offered again even if accepted: the receiver goes on with it, says how it ended, or begins anew.
       const offer = state.listed ? [SendAction.Offer()] : []
       const told = state.pause.here ? [SendAction.TellPaused()] : []
-      return [{ ...state, peerUp: true, pause: { ...state.pause, peer: false } }, [...offer, ...told]]
+      return [{ ...state, peerUp: true, idle: false, pause: { ...state.pause, peer: false } }, [...offer, ...told]]
     }
     case "PeerDown":
       return [{ ...unserved(state), peerUp: false, status: null }, [dropServed]]
@@ -159,13 +170,16 @@ export const stepSending = (state: Sending, message: SendMessage): SendStep => {
       if (served === undefined) return [state, []]
       const newest = Math.max(served.newest, message.attempt)
       const lanes = replaced(state.lanes, message.lane, { attempt: message.attempt, newest })
-      return [{ ...state, status: null, lanes }, []]
+      return [{ ...state, status: null, idle: false, lanes }, []]
     }
     case "LaneEnded": {
       const served = state.lanes[message.lane]
       if (served === undefined || served.attempt !== message.attempt) return [state, []]
-      return [{ ...state, lanes: replaced(state.lanes, message.lane, { ...served, attempt: null }) }, []]
+      const lanes = replaced(state.lanes, message.lane, { ...served, attempt: null })
+      return [{ ...state, lanes }, lanes.every((lane) => lane.attempt === null) ? [SendAction.Wait()] : []]
     }
+    case "Quiet":
+      return [isIdle(state) ? { ...state, idle: true } : state, []]
     case "Paused":
       return pauseSending(state, message.by)
     case "Resumed":

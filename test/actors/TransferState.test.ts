@@ -71,6 +71,7 @@ const sendMessages: ReadonlyArray<SendMessage> = [
     SendMessage.Status({ status: "queued" }),
     SendMessage.Status({ status: "publishing" }),
     SendMessage.Changed(),
+    SendMessage.Quiet(),
     SendMessage.Paused({ by: "here" }),
     SendMessage.Paused({ by: "peer" }),
     SendMessage.Resumed({ by: "here" }),
@@ -342,8 +343,11 @@ class Pair {
     this.receiver = next
     for (const action of actions) {
       if (action._tag === "OpenLane") this.opening.set(action.lane, action.attempt)
-      else if (action._tag === "DropLanes") this.drop(action.lane)
-      else if (action._tag === "Publish") this.publishing = true
+      else if (action._tag === "DropLanes") {
+        if (action.lane === "all") this.opening.clear()
+        else this.opening.delete(action.lane)
+        this.drop(action.lane)
+      } else if (action._tag === "Publish") this.publishing = true
       else if (action._tag === "AskTurn") this.turnAsked = true
       else if (action._tag === "LeaveTurn") this.turnAsked = false
       else if (!this.up) continue
@@ -361,8 +365,6 @@ class Pair {
 
   /** Both sides see a lane end, whoever ended it. */
   drop(which: number | "all"): void {
-    if (which === "all") this.opening.clear()
-    else this.opening.delete(which)
     for (const [lane, attempt] of this.lanes) {
       if (which !== "all" && which !== lane) continue
       this.lanes.delete(lane)
