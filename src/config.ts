@@ -139,8 +139,16 @@ export const limits = {
   syncEvery: Duration.seconds(1),
   /** A data link that moves no byte for this long is given up. */
   stalled: Duration.seconds(30),
+  /** A sender without a data link is shown as stalled after this: losing one and having another at once is nothing. */
+  stallShown: Duration.seconds(1),
   /** The receiver tries to open a data link itself this long before it asks to be dialled. */
   dataDial: Duration.seconds(3),
+  /** What the disk refused is tried again after this, since someone may have made room meanwhile. */
+  faultRetry: Duration.seconds(30),
+  /** Staged data and accounts of transfers that nobody came back to are removed after this. */
+  stagingExpires: Duration.days(7),
+  /** How often it is looked for such. */
+  cleanEvery: Duration.hours(1),
   /** An offer that nobody answers. */
   offerExpires: Duration.hours(24),
   /** Progress events of one transfer are at least this far apart. */

@@ -3,6 +3,7 @@
  * entries that failed or were left out, and how far each file has come. `Asked` is one lane's share: what was asked
  * for and not answered, which is the flow control. Pure, but changed in place: one owner each.
  */
+import { Digests } from "../schema/Digests.ts"
 import type { BlockPlace, EntryList } from "../schema/EntryList.ts"
 import { wantsMax } from "../schema/Block.ts"
 import { type Range, Ranges } from "../schema/Ranges.ts"
@@ -15,6 +16,8 @@ export class Intake {
   readonly settled = new Ranges()
   /** Entries that cannot be had, and why. */
   readonly failed = new Map<number, string>()
+  /** Of the blocks that are written. */
+  readonly digests = new Digests()
   /** Bytes written. */
   bytes = 0
   /** Blocks still to be written of files that have several and are begun. */
@@ -52,6 +55,35 @@ export class Intake {
   /** A block is on its way to the disk: it counts from now on. */
   written(number: number, place: BlockPlace): void {
     if (this.settled.add(number) > 0 && !this.failed.has(place.entry)) this.bytes += place.length
+  }
+
+  /** A block that an earlier run wrote and kept account of. */
+  restore(number: number, digest: Uint8Array): void {
+    const place = this.entries.place(number)
+    if (place === undefined || this.settled.has(number)) return
+    this.finishes(place)
+    this.written(number, place)
+    this.digests.set(number, digest)
+  }
+
+  /** How far into the file of this entry something was written, in bytes. */
+  extent(entry: number): number {
+    const first = this.entries.firstBlock(entry)
+    for (let number = first + this.entries.blockCount(entry) - 1; number >= first; number--) {
+      const place = this.settled.has(number) ? this.entries.place(number) : undefined
+      if (place !== undefined) return place.offset + place.length
+    }
+    return 0
+  }
+
+  /** What was written of this entry is not there any more. */
+  forget(entry: number): void {
+    const first = this.entries.firstBlock(entry)
+    const end = first + this.entries.blockCount(entry)
+    for (let number = first; number < end; number++) {
+      if (this.settled.remove(number)) this.bytes -= this.entries.place(number)?.length ?? 0
+    }
+    this.remaining.delete(entry)
   }
 
   /** An entry cannot be had; false if that was known. */

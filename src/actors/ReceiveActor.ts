@@ -1,23 +1,21 @@
 /**
  * One transfer from one sender, from the offer to its outcome: pulls and checks the list, asks a person where the
- * policy says so, pulls the blocks into a staging directory and publishes it. It owns its lane and its staging, which
- * is discarded when the actor ends: what was not published by then never will be.
+ * policy says so, pulls the blocks into a staging directory and publishes it. It owns its lanes and what is open of
+ * its files, which stay when the node stops, for another run to go on with, and are removed with the outcome.
  */
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import { limits } from "../config.ts"
 import { Frame } from "../schema/Frame.ts"
 import { ManifestCheck, type MemoryRoom } from "../schema/ManifestCheck.ts"
 import type { ConflictPolicy, TransferPriority } from "../schema/Offer.ts"
-import { top } from "../schema/RelativePath.ts"
-import type { FileStoreError, StagedEntry, Staging } from "../services/FileStore.ts"
+import type { FileStoreError } from "../services/FileStore.ts"
 import { DataLane, LaneError } from "./DataLane.ts"
-import { Intake } from "./Intake.ts"
+import { type Kept, ReceivedFiles } from "./ReceivedFiles.ts"
+import type { Unreadable } from "./ReceiveJournal.ts"
 import { pullBlocks } from "./ReceiveLane.ts"
 import { fit, pullManifest } from "./ReceiveManifest.ts"
 import { controlOf, short } from "./SendActor.ts"
@@ -51,12 +49,11 @@ export interface ReceiveOptions {
   readonly manifestMax: number | MemoryRoom
   /** Random, and known to nobody. */
   readonly seed: number
-  /** The name of its staging directory: fresh. */
-  readonly staging: string
+  /** A name for a staging directory: fresh. */
+  readonly freshStaging: Effect.Effect<string>
+  /** What an earlier run accepted, and where it is. */
+  readonly kept?: Kept
 }
-
-/** Entries made or sealed in one go. */
-const stride = 1000
 
 /** After `DialMe`: the sender dials, then attaches. */
 const dialled = Duration.sum(limits.dial, limits.hello)
@@ -76,13 +73,16 @@ export const receiveActor = Effect.fn("ReceiveActor")(function* (
   yield* Effect.forkScoped(
     Effect.forever(Effect.flatMap(Queue.take(turn), (given) => actor.tell(ReceiveMessage.Turn({ given }))))
   )
-  return yield* live(tools, record, mailbox, {
-    initial: receiving(options),
+  if (options.kept !== undefined) yield* receiver.restore
+  const ending = yield* live(tools, record, mailbox, {
+    initial: receiving({ ...options, ...(options.kept === undefined ? {} : { runs: options.kept.runs }) }),
     step: stepReceiving,
     shown: shownReceiving,
     read: (letter, state) => receiver.read(letter, state),
     act: (action, inbound) => Effect.asVoid(receiver.act(action, inbound))
   })
+  yield* receiver.files.finish(ending.outcome)
+  return ending
 }, Effect.scoped)
 
 type LaneTry = Extract<ReceiveAction, { readonly _tag: "OpenLane" }>
@@ -90,20 +90,13 @@ type LaneTry = Extract<ReceiveAction, { readonly _tag: "OpenLane" }>
 class Receiver {
   private readonly tools: Tools
   private readonly actor: Actor<ReceiveMessage>
-  private readonly check: ManifestCheck
+  private check: ManifestCheck
   private readonly options: ReceiveOptions
-  /** What the staging lives in. */
-  private readonly shelf: Scope.Scope
+  readonly files: ReceivedFiles
   /** Whether it is its turn: the newest answer. */
   private readonly turn: Queue.Enqueue<boolean>
-  private conflict: ConflictPolicy
   /** A person here said how urgent it is: what the sender says of that does not count any more. */
   private urgencyIsOurs = false
-  /** There once the list is good. */
-  private intake: Intake | undefined
-  /** There once the answer is yes and the directories are made. */
-  private readonly staging = Deferred.makeUnsafe<Staging>()
-
   constructor(
     tools: Tools,
     actor: Actor<ReceiveMessage>,
@@ -113,11 +106,16 @@ class Receiver {
   ) {
     this.turn = turn
     this.tools = tools
-    this.shelf = shelf
     this.actor = actor
     this.options = options
-    this.conflict = options.conflict
-    this.check = new ManifestCheck({ seed: options.seed, memoryMax: options.manifestMax })
+    const { conflict, freshStaging, kept, seed } = options
+    this.files = new ReceivedFiles(actor.record, { store: tools.store, shelf, conflict, freshStaging, kept, seed })
+    this.check = this.fresh
+  }
+
+  /** For a list of which nothing is known yet. */
+  private get fresh(): ManifestCheck {
+    return new ManifestCheck({ seed: this.options.seed, memoryMax: this.options.manifestMax })
   }
 
   private get record(): TransferRecord {
@@ -127,6 +125,8 @@ class Receiver {
   read(letter: Letter, state: Receiving): Option.Option<ReceiveMessage> {
     switch (letter._tag) {
       case "Session":
+        // The sender may be another run that lists anew: half of a list is worth nothing then.
+        if (!letter.up && !state.listed) this.check = this.fresh
         return Option.some(letter.up ? ReceiveMessage.PeerUp() : ReceiveMessage.PeerDown())
       case "Lane":
         return Option.some(ReceiveMessage.Attached({ lane: letter.number, attempt: letter.attempt }))
@@ -170,6 +170,7 @@ class Receiver {
       case "pause":
         return state.pause.here ? Option.none() : Option.some(ReceiveMessage.Paused({ by: "here" }))
       case "resume":
+        if (state.fault !== null) return Option.some(ReceiveMessage.Retry())
         return isHeld(state.pause) ? Option.some(ReceiveMessage.Resumed({ by: "here" })) : Option.none()
       case "prioritise":
         this.urgencyIsOurs = true
@@ -179,7 +180,7 @@ class Receiver {
         return state.accepted ? Option.none() : Option.some(ReceiveMessage.Decline({ reason: "it was declined" }))
       case "accept":
         if (state.accepted) return Option.none()
-        this.conflict = action.conflict ?? this.conflict
+        this.files.conflict = action.conflict ?? this.files.conflict
         return Option.some(ReceiveMessage.Accept())
     }
   }
@@ -224,7 +225,24 @@ class Receiver {
       case "Ask":
         return Effect.forkScoped(this.ask)
       case "Take":
-        return this.worker(this.prepare)
+        return this.worker(this.files.open)
+      case "Recover":
+        this.files.forget()
+        if (this.options.kept !== undefined && this.files.intake === undefined) return this.restore
+        return Effect.andThen(
+          this.tools.book.change(this.record, { error: null }),
+          this.worker(Effect.andThen(this.files.recover, this.showBytes))
+        )
+      case "RetryLater":
+        return Effect.andThen(
+          this.tools.book.change(this.record, { error: action.reason }),
+          Effect.forkScoped(
+            Effect.andThen(
+              Effect.sleep(limits.faultRetry),
+              Effect.suspend(() => actor.tell(ReceiveMessage.Retry()))
+            )
+          )
+        )
       case "Publish":
         return this.worker(this.publish)
       case "TellAccepted":
@@ -252,11 +270,38 @@ class Receiver {
     return this.actor.say(frame)
   }
 
-  /** Work on files: what it fails of ends the transfer. */
-  private worker(work: Effect.Effect<void, FileStoreError, Scope.Scope>) {
-    return work.pipe(
-      Effect.catch((error) => this.actor.tell(ReceiveMessage.Broken({ reason: error.message }))),
-      Effect.forkScoped
+  /** Work on files: what it fails of holds the transfer up, or ends it where waiting is no help. */
+  private worker(work: Effect.Effect<void, FileStoreError | Unreadable, Scope.Scope>) {
+    return Effect.forkScoped(Effect.catch(work, (error) => this.refusedBy(error)))
+  }
+
+  private refusedBy(error: FileStoreError | Unreadable): Effect.Effect<void> {
+    const reason = error.message
+    if (error._tag === "Unreadable" || !error.mayPass) return this.actor.tell(ReceiveMessage.Broken({ reason }))
+    return Effect.logWarning(`A transfer is held up: ${reason}`).pipe(
+      Effect.andThen(this.actor.tell(ReceiveMessage.Faulted({ reason })))
+    )
+  }
+
+  private readonly showBytes = Effect.suspend(() => {
+    this.record.bytes = this.files.intake?.bytes ?? 0
+    return this.tools.book.change(this.record, {})
+  })
+
+  /** Goes on with what an earlier run accepted. */
+  get restore() {
+    return this.worker(
+      Effect.gen({ self: this }, function* () {
+        const { intake, listed } = yield* this.files.restore
+        const { record, tools } = this
+        const { problemCount, problems, totals } = listed
+        record.view = { ...record.view, problems, problemCount }
+        for (const [entry, reason] of intake.failed) tools.book.problem(record, intake.entries.path(entry), reason)
+        record.bytes = intake.bytes
+        const { directories, files } = totals
+        yield* tools.book.change(record, { files, directories, totalBytes: intake.totalBytes })
+        yield* this.actor.tell(ReceiveMessage.Listed({ lanes: 1 }))
+      })
     )
   }
 
@@ -287,16 +332,14 @@ class Receiver {
   /** What is done with a lane: the list if it is not known yet, then, once the answer is yes, the blocks. */
   private work(lane: DataLane, number: number): Effect.Effect<void, LaneError> {
     return Effect.gen({ self: this }, function* () {
-      if (this.intake === undefined) yield* this.learn(lane)
-      const { intake } = this
-      if (intake === undefined) return
-      const staging = yield* Deferred.await(this.staging)
+      if (this.files.intake === undefined && this.options.kept === undefined) yield* this.learn(lane)
+      const { intake, journal } = yield* this.files.whenReady
       yield* pullBlocks(
         lane,
         {
           intake,
-          staging,
-          keep: () => Effect.void,
+          staging: journal.staging,
+          keep: (ranges) => journal.keep(intake, ranges),
           onProgress: () => void (this.record.bytes = intake.bytes),
           onBlock: this.actor.tell(ReceiveMessage.Progress({ lane: number })),
           onFailed: (entry, reason) => this.tools.book.problem(this.record, intake.entries.path(entry), reason)
@@ -307,7 +350,7 @@ class Receiver {
     }).pipe(
       Effect.catchTags({
         Unacceptable: (refusal) => this.actor.tell(ReceiveMessage.Unacceptable({ reason: refusal.message })),
-        FileStoreError: (error) => this.actor.tell(ReceiveMessage.Broken({ reason: error.message }))
+        FileStoreError: (error) => this.refusedBy(error)
       })
     )
   }
@@ -322,8 +365,7 @@ class Receiver {
       const leftOut = yield* fit(check, yield* tools.store.target, (entry, reason) =>
         tools.book.problem(record, entries.path(entry), reason)
       )
-      const intake = new Intake(entries, leftOut)
-      this.intake = intake
+      const intake = this.files.learnt(entries, leftOut)
       const { directories, files } = entries.totals
       yield* tools.book.change(record, { files, directories, totalBytes: intake.totalBytes })
       yield* this.actor.tell(ReceiveMessage.Listed({ lanes: 1 }))
@@ -339,97 +381,30 @@ class Receiver {
     })
   }
 
-  /** Makes the staging, its directories and its empty files: what has blocks comes to be with them. */
-  private get prepare() {
-    return Effect.gen({ self: this }, function* () {
-      const { intake } = this
-      if (intake === undefined) return
-      const staging = yield* this.tools.store.stage(this.options.staging).pipe(
-        Effect.tap((staging) =>
-          Effect.addFinalizer(() =>
-            Effect.catch(staging.discard, (error) => Effect.logWarning("A staging directory was left behind", error))
-          )
-        ),
-        Scope.provide(this.shelf),
-        Effect.uninterruptible
-      )
-      yield* inStrides(
-        entriesOf(intake, (at) => intake.entries.blockCount(at) === 0),
-        staging.make
-      )
-      yield* Deferred.succeed(this.staging, staging)
-    })
-  }
-
   private get publish() {
     return Effect.gen({ self: this }, function* () {
-      const { intake, record } = this
-      if (intake === undefined) return
-      const { entries } = intake
-      const staging = yield* Deferred.await(this.staging)
-      for (const entry of intake.failed.keys()) yield* staging.remove(entries.path(entry))
-      yield* inStrides(
-        entriesOf(intake, (at) => entries.isDirectory(at)),
-        staging.seal
-      )
-      yield* staging.sync
-      const published = yield* staging.publish([...topsOf(intake)], this.conflict)
-      const failures = published.filter(Result.isFailure)
-      for (const { failure } of failures) this.tools.book.problem(record, failure.path, failure.message)
-      const paths = published.filter(Result.isSuccess).map(({ success }) => success)
-      yield* this.tools.book.change(record, { published: paths })
-      yield* staging.discard
-      yield* this.actor.tell(
-        ReceiveMessage.Published({ outcome: outcomeOf(intake, paths.length, failures[0]?.failure) })
-      )
+      const { book } = this.tools
+      const { failures, outcome, paths } = yield* this.files.publish
+      for (const failure of failures) book.problem(this.record, failure.path, failure.message)
+      yield* book.change(this.record, { published: paths })
+      yield* this.files.finish(outcome)
+      yield* this.actor.tell(ReceiveMessage.Published({ outcome }))
     })
   }
 }
 
-/** The entries that are stored here and of this sort, as the store takes them. */
-function* entriesOf(intake: Intake, wanted: (at: number) => boolean): Generator<StagedEntry> {
-  const { entries, leftOut } = intake
-  for (let at = 0; at < entries.length; at++) {
-    if (!wanted(at) || leftOut.has(at)) continue
-    const kind = entries.isDirectory(at) ? "d" : "f"
-    yield { path: entries.path(at), kind, mtime: entries.mtime(at), executable: entries.isExecutable(at) }
+/** What a sender is told that asks again about a transfer that an earlier run ended. */
+export const lastWordOf = (record: TransferRecord): Frame => {
+  const { error, state } = record.view
+  const transfer = record.id
+  if (state === "declined") {
+    return Frame.cases.OfferReply.make({ transfer, decision: "declined", reason: short(error ?? "it was declined") })
   }
+  if (state === "cancelled") return controlOf(record, "cancel", error ?? "the receiver cancelled it")
+  return doneOf(record, { state: state === "done" || state === "partial" ? state : "failed", error })
 }
 
-const inStrides = Effect.fnUntraced(function* <A, E>(
-  items: Generator<A>,
-  work: (some: ReadonlyArray<A>) => Effect.Effect<void, E>
-) {
-  while (true) {
-    const some: Array<A> = []
-    for (let next = items.next(); next.done !== true; next = items.next()) {
-      some.push(next.value)
-      if (some.length === stride) break
-    }
-    if (some.length === 0) return
-    yield* work(some)
-  }
-})
-
-/** The names to publish, in the order of the list. */
-const topsOf = (intake: Intake): Set<string> => {
-  const tops = new Set<string>()
-  for (let at = 0; at < intake.entries.length; at++) if (!intake.leftOut.has(at)) tops.add(top(intake.entries.path(at)))
-  return tops
-}
-
-const outcomeOf = (intake: Intake, published: number, failure: FileStoreError | undefined): Outcome => {
-  const failed = intake.failed.size
-  if (published === 0) {
-    const why = failure?.message ?? [...intake.failed.values()][0] ?? "nothing came"
-    return { state: "failed", error: failed > 1 ? `none of ${failed} files could be sent: ${why}` : why }
-  }
-  if (failure !== undefined) return { state: "partial", error: failure.message }
-  if (failed === 0) return { state: "done", error: null }
-  return { state: "partial", error: failed === 1 ? "1 file could not be sent" : `${failed} files could not be sent` }
-}
-
-const doneOf = (record: TransferRecord, outcome: Outcome): Frame =>
+export const doneOf = (record: TransferRecord, outcome: Outcome): Frame =>
   Frame.cases.TransferDone.make({
     transfer: record.id,
     outcome: outcome.state === "done" || outcome.state === "partial" ? outcome.state : "failed",

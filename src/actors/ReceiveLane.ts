@@ -20,6 +20,8 @@ import { Asked, type Intake, rangesMax } from "./Intake.ts"
 export interface Taking {
   readonly intake: Intake
   readonly staging: Staging
+  /** These blocks are synced: keeps that, before the sender hears of it. */
+  readonly keep: (ranges: ReadonlyArray<Range>) => Effect.Effect<void, FileStoreError>
   /** The intake's bytes have changed. */
   readonly onProgress: () => void
   /** A block that was right has come. */
@@ -39,6 +41,7 @@ const safeMax = 4096
 
 interface Block {
   readonly number: number
+  readonly digest: Uint8Array
   readonly place: BlockPlace
   readonly bytes: Uint8Array
 }
@@ -143,7 +146,7 @@ class Puller {
         return yield* new LaneError({ problem: "corrupt", detail })
       }
       batch.used += length
-      batch.blocks.push({ number, place, bytes })
+      batch.blocks.push({ number, digest, place, bytes })
       this.asked.answered()
       if (!this.begun) {
         this.begun = true
@@ -222,8 +225,9 @@ class Puller {
       )
     ).pipe(
       Effect.map(() => {
-        for (const { number, place } of batch.blocks) {
+        for (const { digest, number, place } of batch.blocks) {
           intake.written(number, place)
+          intake.digests.set(number, digest)
           if (intake.failed.has(place.entry)) continue
           this.unsafe.add(number)
           this.unsafeBytes += place.length
@@ -236,7 +240,7 @@ class Puller {
   /** Makes durable what was written, from time to time, and says so. */
   readonly sync: Effect.Effect<never, LaneError | FileStoreError> = Effect.gen({ self: this }, function* () {
     while (true) {
-      yield* Effect.raceFirst(Effect.sleep(limits.syncEvery), this.full.await)
+      yield* Effect.timeoutOption(this.full.await, limits.syncEvery)
       yield* this.full.close
       yield* this.report
     }
@@ -250,6 +254,7 @@ class Puller {
       this.unsafe = new Ranges()
       this.unsafeBytes = 0
       yield* this.taking.staging.sync
+      yield* this.taking.keep(ranges)
       for (let at = 0; at < ranges.length; at += safeMax) {
         yield* this.lane.send({ _tag: "Safe", ranges: ranges.slice(at, at + safeMax) satisfies Array<Range> })
       }

@@ -21,14 +21,16 @@ import { Connection, type Inbound, type SessionChange } from "../services/Connec
 import { Events } from "../services/Events.ts"
 import { FileStore } from "../services/FileStore.ts"
 import { PeerRegistry } from "../services/PeerRegistry.ts"
+import * as TransferArchive from "../services/TransferArchive.ts"
 import { type NotPossible, SendRefused, Transfer, UnknownTransfer } from "../services/Transfer.ts"
 import { type Link, Transport } from "../services/Transport.ts"
 import { BlockPool } from "./BlockPool.ts"
 import { DataLane } from "./DataLane.ts"
 import { ManifestBudget, manifestMax, manifestUnverifiedMax } from "./ManifestBudget.ts"
-import { receiveActor } from "./ReceiveActor.ts"
+import { lastWordOf, receiveActor } from "./ReceiveActor.ts"
 import { sendActor, type Walked } from "./SendActor.ts"
-import { choose, walk } from "./SendWalk.ts"
+import { choose } from "./SendWalk.ts"
+import * as TransferStart from "./TransferStart.ts"
 import { end, type Ending, makeMailbox, notPossible, type Tools } from "./TransferActor.ts"
 import { type Letter, type PersonAction, TransferBook, type TransferRecord } from "./TransferBook.ts"
 import { ReceiveMessage } from "./ReceiveState.ts"
@@ -63,6 +65,8 @@ const make = Effect.gen(function* () {
     walks: yield* FiberMap.make<GroupId, void>()
   })
   const { connection } = transfers.tools
+  // Before any session: the first thing that is said in one is what there is to go on with.
+  yield* transfers.goOn
   const inbox = yield* connection.inbox(...inboxTags)
   for (const peer of yield* connection.connected) transfers.up.add(peer)
   yield* Effect.forkScoped(
@@ -107,6 +111,76 @@ class Transfers {
 
   constructor(tools: Parts) {
     this.tools = tools
+  }
+
+  private readonly freshStaging = Effect.suspend(() => Effect.map(this.tools.random.randomBytes(idBytes), base32))
+
+  private readonly seed = Effect.suspend(() =>
+    Effect.map(this.tools.random.randomBytes(4), (bytes) => new DataView(bytes.buffer).getUint32(0))
+  )
+
+  // ----------------------------------------------------------------------------------------- from an earlier run
+
+  readonly goOn = Effect.gen({ self: this }, function* () {
+    const { store, walks } = this.tools
+    const { ended, receives, sends } = yield* TransferStart.read(store)
+    for (const view of ended) yield* this.remember(view)
+    for (const left of receives) yield* this.receiveAgain(left)
+    const lists = new Map<GroupId, Deferred.Deferred<Walked, string>>()
+    for (const left of sends) {
+      const { group } = left.begun
+      const list = lists.get(group) ?? (yield* Deferred.make<Walked, string>())
+      lists.set(group, list)
+      yield* this.sendAgain(left, list)
+    }
+    for (const [group, list] of lists) {
+      yield* FiberMap.run(walks, group, Deferred.into(TransferStart.listAgain(store, group, yield* this.seed), list))
+    }
+    yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(limits.cleanEvery), this.clean)))
+  })
+
+  private readonly clean = Effect.suspend(() => TransferStart.clean(this.tools.store, new Set(this.stagings.values())))
+
+  /** Stagings that are gone on with, by transfer. */
+  private readonly stagings = new Map<TransferId, string>()
+
+  /** It is over, but its sender may not know. */
+  private remember(view: View): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      const mailbox = yield* makeMailbox<ReceiveMessage>()
+      yield* Queue.shutdown(mailbox)
+      const record = yield* this.tools.book.add(view, mailbox)
+      record.bytes = view.bytes
+      record.filesDone = view.filesDone ?? 0
+      record.isKept = true
+      record.lastWord = lastWordOf(record)
+    })
+  }
+
+  private receiveAgain(left: TransferStart.Unfinished["receives"][number]) {
+    return Effect.gen({ self: this }, function* () {
+      const { actors, book, config, store } = this.tools
+      const { begun, staged } = left
+      const runs = yield* Effect.catch(TransferArchive.reopened(store, left), () => Effect.succeed(left.runs + 1))
+      const mailbox = yield* makeMailbox<ReceiveMessage>()
+      const record = yield* book.add(viewOf(begun, "receive"), mailbox)
+      this.stagings.set(record.id, staged.staging)
+      const kept = { root: staged.root, staging: staged.staging, runs }
+      const seed = yield* this.seed
+      const { freshStaging } = this
+      const known = { peerUp: false, unasked: true, conflict: config.conflict, manifestMax, seed, freshStaging, kept }
+      yield* FiberMap.run(actors, record.id, this.watched(record, receiveActor(this.tools, record, mailbox, known)))
+    })
+  }
+
+  private sendAgain(left: TransferArchive.Left, list: Deferred.Deferred<Walked, string>) {
+    return Effect.gen({ self: this }, function* () {
+      const { actors, book } = this.tools
+      const mailbox = yield* makeMailbox<SendMessage>()
+      const record = yield* book.add(viewOf(left.begun, "send"), mailbox)
+      const run = sendActor(this.tools, record, mailbox, { peerUp: false, walk: list, kept: left })
+      yield* FiberMap.run(actors, record.id, this.watched(record, run))
+    })
   }
 
   // ------------------------------------------------------------------------------------------- from other nodes
@@ -157,7 +231,24 @@ class Transfers {
     const gone = this.tools.book
       .unfinished(peer)
       .filter((record) => record.direction === "receive" && !sending.has(record.id))
-    return Effect.forEach(gone, (record) => deliver(record, { _tag: "Forgotten" }), { discard: true })
+    return Effect.forEach(gone, (record) => deliver(record, { _tag: "Forgotten" }), { discard: true }).pipe(
+      Effect.andThen(this.forgetEnded(peer, sending))
+    )
+  }
+
+  /** What ended and is not being sent any more is not asked for again either. */
+  private forgetEnded(peer: PeerId, sending: ReadonlySet<TransferId>): Effect.Effect<void> {
+    const known = this.tools.book.all.filter(
+      (record) => record.isKept && record.peer === peer && isOver(record.view.state) && !sending.has(record.id)
+    )
+    return Effect.forEach(
+      known,
+      (record) => {
+        record.isKept = false
+        return Effect.ignore(TransferArchive.remove(this.tools.store, record.id))
+      },
+      { discard: true }
+    )
   }
 
   private offered(peer: PeerId, offer: FrameOf<"Offer">): Effect.Effect<void> {
@@ -201,9 +292,9 @@ class Transfers {
       const record = yield* book.add(view, mailbox)
       yield* Effect.logInfo("An offer came").pipe(Effect.annotateLogs({ files, bytes }))
       const seed = new DataView((yield* random.randomBytes(4)).buffer).getUint32(0)
-      const staging = base32(yield* random.randomBytes(idBytes))
+      const { freshStaging } = this
       const manifestMax = this.lists.room(record.id, peer, listsMax)
-      const options = { peerUp: this.up.has(peer), unasked, conflict: config.conflict, manifestMax, seed, staging }
+      const options = { peerUp: this.up.has(peer), unasked, conflict: config.conflict, manifestMax, seed, freshStaging }
       yield* Queue.offer(mailbox, { _tag: "Own", message: ReceiveMessage.Begin() })
       yield* FiberMap.run(actors, record.id, this.watched(record, receiveActor(this.tools, record, mailbox, options)))
     })
@@ -252,11 +343,15 @@ class Transfers {
       const group = GroupId.make(base32(yield* random.randomBytes(idBytes)))
       const names = [...picked.keys()]
       const name = names.length === 1 ? (names[0] ?? "") : `${names.length} items`
+      yield* Effect.mapError(
+        TransferArchive.gather(store, group, picked),
+        (error) => new SendRefused({ path: null, problem: error.message })
+      )
       const walked = yield* Deferred.make<Walked, string>()
       const views: Array<View> = []
       for (const peer of peers) views.push(yield* this.sendOne(peer, { group, name, priority }, walked))
-      const seed = new DataView((yield* random.randomBytes(4)).buffer).getUint32(0)
-      yield* FiberMap.run(this.tools.walks, group, Deferred.into(walk(store, picked, seed), walked))
+      const walking = TransferStart.walkAndKeep(store, group, picked, yield* this.seed)
+      yield* FiberMap.run(this.tools.walks, group, Deferred.into(walking, walked))
       return views
     })
   }
@@ -275,6 +370,9 @@ class Transfers {
       const empty = { files: 0, directories: 0, totalBytes: 0 }
       const view = yield* fresh({ id, direction: "send", state, peer, ...what, ...empty })
       const record = yield* book.add(view, mailbox)
+      yield* Effect.catch(Effect.scoped(TransferArchive.send(this.tools.store, view, true)), (error) =>
+        Effect.logWarning(`This transfer will not outlive a restart: ${error.message}`)
+      )
       const run = sendActor(this.tools, record, mailbox, { peerUp, walk: walked })
       yield* FiberMap.run(actors, id, this.watched(record, run))
       return view
@@ -286,7 +384,10 @@ class Transfers {
     return Effect.suspend(() =>
       this.tools.book.all.some((record) => record.view.group === group && !isOver(record.view.state))
         ? Effect.void
-        : FiberMap.remove(this.tools.walks, group)
+        : Effect.andThen(
+            FiberMap.remove(this.tools.walks, group),
+            Effect.ignore(TransferArchive.remove(this.tools.store, group))
+          )
     )
   }
 
@@ -335,20 +436,34 @@ const deliver = (record: TransferRecord, letter: Letter): Effect.Effect<void> =>
 const fresh = (
   known: Pick<View, "id" | "direction" | "state" | "group" | "peer" | "name" | "files" | "directories" | "totalBytes"> &
     Pick<View, "priority">
-): Effect.Effect<View> =>
-  Effect.map(Clock.currentTimeMillis, (startedAt) => ({
-    ...known,
-    bytes: 0,
-    filesDone: 0,
-    bytesPerSecond: 0,
-    secondsLeft: null,
-    pausedBy: null,
-    error: null,
-    published: [],
-    problems: [],
-    problemCount: 0,
-    startedAt
-  }))
+): Effect.Effect<View> => Effect.map(Clock.currentTimeMillis, (startedAt) => ({ ...known, ...nothingYet, startedAt }))
+
+const nothingYet = {
+  bytes: 0,
+  filesDone: 0,
+  bytesPerSecond: 0,
+  secondsLeft: null,
+  pausedBy: null,
+  error: null,
+  published: [],
+  problems: [],
+  problemCount: 0
+} as const satisfies Partial<View>
+
+/** As it is shown until its list is read back. */
+const viewOf = (begun: TransferArchive.Left["begun"], direction: View["direction"]): View => ({
+  id: begun.transfer,
+  direction,
+  state: "waiting",
+  group: begun.group,
+  peer: begun.peer,
+  name: begun.name,
+  files: 0,
+  directories: 0,
+  totalBytes: 0,
+  ...nothingYet,
+  startedAt: begun.startedAt
+})
 
 const logEnd = ({ bytes, error, files, problemCount, state }: View): Effect.Effect<void> =>
   Effect.logInfo(`A transfer is over: ${state}`).pipe(

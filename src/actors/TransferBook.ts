@@ -59,6 +59,8 @@ export interface TransferRecord {
   /** What a peer that asks again is told of a transfer that is over. */
   lastWord: Frame | null
   readonly mailbox: Queue.Enqueue<Letter>
+  /** How it ended is kept in the data directory, for a sender that asks again in another run. */
+  isKept: boolean
   /** Files of which every byte is there, shown with the next tick. */
   filesDone: number
   /** The last tick: what speed is measured from. */
@@ -92,7 +94,7 @@ export class TransferBook {
     return Effect.gen({ self: this }, function* () {
       const { direction, id, peer } = view
       const mark = { nanos: yield* Clock.monotonicTimeNanos, bytes: 0 }
-      const nothing = { bytes: 0, filesDone: 0, lastWord: null, mark, speed: new Speed() }
+      const nothing = { bytes: 0, isKept: false, filesDone: 0, lastWord: null, mark, speed: new Speed() }
       const record: TransferRecord = { id, peer, direction, view, mailbox, ...nothing }
       this.records.set(id, record)
       this.prune()

@@ -69,6 +69,22 @@ export class Ranges {
     return added
   }
 
+  /** Takes one number out; true if it was in. */
+  remove(n: number): boolean {
+    const at = this.after(n)
+    const start = this.starts[at]
+    const end = this.ends[at]
+    if (start === undefined || end === undefined || start > n) return false
+    const parts = [
+      [start, n],
+      [n + 1, end]
+    ].filter(([from = 0, to = 0]) => from < to)
+    this.starts.splice(at, 1, ...parts.map(([from = 0]) => from))
+    this.ends.splice(at, 1, ...parts.map(([, to = 0]) => to))
+    this.total--
+    return true
+  }
+
   /** The first run of numbers in `[from, below)` that are not in the set, or undefined if all are. */
   missing(from: number, below: number): Range | undefined {
     let at = from

@@ -15,6 +15,9 @@ import type { Naming } from "../schema/Naming.ts"
 import type { ConflictPolicy } from "../schema/Offer.ts"
 import type { RelativePath } from "../schema/RelativePath.ts"
 
+/** What no waiting helps with. */
+const lasting: ReadonlySet<string> = new Set(["EINVAL", "ENAMETOOLONG", "EFBIG", "ELOOP", "ENOTDIR", "EEXIST"])
+
 /** The file system said no. */
 export class FileStoreError extends Schema.TaggedError<FileStoreError>()("FileStoreError", {
   path: Schema.String,
@@ -25,6 +28,11 @@ export class FileStoreError extends Schema.TaggedError<FileStoreError>()("FileSt
   /** What a person can do about it. */
   remedy: Schema.String
 }) {
+  /** Whether it may go better later, once someone has done something about it. */
+  get mayPass(): boolean {
+    return !lasting.has(this.code)
+  }
+
   override get message(): string {
     return `${this.path} could not be ${this.action} (${this.code}). ${this.remedy}`
   }

@@ -63,7 +63,7 @@ export const firstRecord = Effect.fn("JournalFile.first")(function* (file: Appen
 /** Appends records; durable when it returns, unless told otherwise. */
 export const appendRecords = Effect.fn("JournalFile.append")(function* (
   file: AppendFile,
-  records: ReadonlyArray<JournalRecord>,
+  records: Iterable<JournalRecord>,
   options: { readonly isLazy?: boolean } = {}
 ): Effect.fn.Return<void, FileStoreError> {
   let waiting: Array<Uint8Array> = []

@@ -1,0 +1,104 @@
+/**
+ * What a node does about transfers when it starts: removes what nobody came back for, reads what is kept, and says
+ * what is to be gone on with. Owns nothing.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { limits } from "../config.ts"
+import type { GroupId } from "../schema/Id.ts"
+import { isOver, type Transfer as View } from "../schema/Offer.ts"
+import type { FileStore } from "../services/FileStore.ts"
+import * as TransferArchive from "../services/TransferArchive.ts"
+import type { Walked } from "./SendActor.ts"
+import { walk } from "./SendWalk.ts"
+
+type Store = FileStore["Service"]
+type Left = TransferArchive.Left
+
+export interface Unfinished {
+  readonly sends: ReadonlyArray<Left>
+  readonly receives: ReadonlyArray<Left & { readonly staged: NonNullable<Left["staged"]> }>
+  /** How transfers ended whose senders may ask again. */
+  readonly ended: ReadonlyArray<View>
+}
+
+const before = Effect.map(Clock.currentTimeMillis, (now) => now - Duration.toMillis(limits.stagingExpires))
+
+/** Removes stagings that expired, but these. What cannot be removed is tried again. */
+export const clean = Effect.fn("TransferStart.clean")(function* (store: Store, but: ReadonlySet<string>) {
+  const removed = yield* Effect.catch(store.clean(yield* before, but), (error) =>
+    Effect.as(Effect.logWarning(`Expired transfers were not removed: ${error.message}`), [])
+  )
+  if (removed.length > 0) {
+    yield* Effect.logInfo("Removed what nobody came back for").pipe(Effect.annotateLogs({ stagings: removed.length }))
+  }
+  return new Set(removed)
+})
+
+/** What there is to go on with. Nothing of it runs yet. */
+export const read = Effect.fn("TransferStart.read")(
+  function* (store: Store) {
+    const removed = yield* clean(store, new Set())
+    const { groups, transfers } = yield* TransferArchive.readAll(store)
+    const oldest = yield* before
+    const sends: Array<Left> = []
+    const receives: Array<Left & { readonly staged: NonNullable<Left["staged"]> }> = []
+    const ended: Array<View> = []
+    for (const left of transfers) {
+      const { begun, ended: view, staged } = left
+      if (view !== undefined && isOver(view.state) && left.writtenAt >= oldest) ended.push(view)
+      else if (view === undefined && begun.role === "send" && groups.has(begun.group)) sends.push(left)
+      else if (view === undefined && staged !== undefined && !removed.has(staged.staging)) {
+        receives.push({ ...left, staged })
+      } else yield* TransferArchive.remove(store, begun.transfer)
+    }
+    const needed = new Set<string>(sends.map(({ begun }) => begun.group))
+    for (const group of groups) if (!needed.has(group)) yield* TransferArchive.remove(store, group)
+    // The newest are those that may still be asked for.
+    const forgotten = ended.splice(0, Math.max(0, ended.length - limits.transfersShownMax))
+    for (const view of forgotten) yield* TransferArchive.remove(store, view.id)
+    return { sends, receives, ended } satisfies Unfinished
+  },
+  Effect.catch((error) =>
+    Effect.as(Effect.logError(`Unfinished transfers cannot be gone on with: ${error.message}`), {
+      sends: [],
+      receives: [],
+      ended: []
+    } satisfies Unfinished)
+  )
+)
+
+/** Walks what was picked and keeps the list. Fails with a sentence. */
+export const walkAndKeep = Effect.fn("TransferStart.walkAndKeep")(function* (
+  store: Store,
+  group: GroupId,
+  picked: Walked["picked"],
+  seed: number
+) {
+  const walked = yield* walk(store, picked, seed)
+  if (walked.entries.length > 0) {
+    yield* Effect.mapError(TransferArchive.list(store, group, walked), (error) => error.message)
+  }
+  return walked
+})
+
+/** The list of a group that an earlier run began: read back where it was whole, else walked. Fails with a sentence. */
+export const listAgain = Effect.fn("TransferStart.listAgain")(function* (store: Store, group: GroupId, seed: number) {
+  const { entries, listed, picked } = yield* Effect.mapError(
+    TransferArchive.gathered(store, group, seed),
+    (error) => error.message
+  )
+  const gone: Array<string> = []
+  for (const { path } of picked.values()) {
+    yield* Effect.catch(Effect.asVoid(store.pick(path)), () => Effect.sync(() => void gone.push(path)))
+  }
+  if (gone.length === picked.size) {
+    return yield* Effect.fail(
+      `${gone[0] ?? "what was picked"} is not there any more, or cannot be read: put it back and send it again, or send it from where it is now`
+    )
+  }
+  if (entries === undefined) return yield* walkAndKeep(store, group, picked, seed)
+  const { problemCount, problems } = listed
+  return { entries, picked, problems, problemCount } satisfies Walked
+})
