@@ -10,7 +10,7 @@ const cells = (id: PeerId): ReadonlyArray<readonly [number, number]> => {
   const chosen: Array<readonly [number, number]> = []
   for (let row = 0; row < 5; row++) {
     for (let column = 0; column < 3; column++) {
-      if (digit(id, 4 + row * 3 + column) % 2 === 0) continue
+      if (digit(id, 22 + row * 3 + column) % 2 === 0) continue
       chosen.push([column, row])
       if (column < 2) chosen.push([4 - column, row])
     }
@@ -19,7 +19,7 @@ const cells = (id: PeerId): ReadonlyArray<readonly [number, number]> => {
 }
 
 export const Avatar = ({ id, size = 40 }: { readonly id: PeerId; readonly size?: number }) => {
-  const hue = ((digit(id, 0) * 32 + digit(id, 1)) / 1024) * 360
+  const hue = ((digit(id, 20) * 32 + digit(id, 21)) / 1024) * 360
   // The browser checks no type of a custom property, and React's types know none.
   const style: CSSProperties & Record<"--hue", string> = { "--hue": hue.toFixed(0), width: size, height: size }
   return (

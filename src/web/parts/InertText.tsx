@@ -23,6 +23,21 @@ const parts = (text: string): ReadonlyArray<{ readonly at: number; readonly text
   return found
 }
 
+/** Not an anchor, which a middle click would follow at once; and not a button, which would not break across lines. */
+const Address = ({ url }: { readonly url: string }) => (
+  <span
+    role="link"
+    tabIndex={0}
+    onClick={() => show({ _tag: "Link", url })}
+    onKeyDown={(event) => {
+      if (event.key === "Enter") show({ _tag: "Link", url })
+    }}
+    className="cursor-pointer rounded-sm underline decoration-1 underline-offset-3"
+  >
+    {url}
+  </span>
+)
+
 export const InertText = ({ text }: { readonly text: string }) => {
   const [open, setOpen] = useState(false)
   const safe = inertLines(text)
@@ -30,20 +45,7 @@ export const InertText = ({ text }: { readonly text: string }) => {
   return (
     <>
       <p dir="auto" className="break-words whitespace-pre-wrap [overflow-wrap:anywhere]">
-        {parts(shown).map((part) =>
-          part.link ? (
-            <button
-              key={part.at}
-              type="button"
-              onClick={() => show({ _tag: "Link", url: part.text })}
-              className="inline text-left underline decoration-1 underline-offset-3 [overflow-wrap:anywhere]"
-            >
-              {part.text}
-            </button>
-          ) : (
-            part.text
-          )
-        )}
+        {parts(shown).map((part) => (part.link ? <Address key={part.at} url={part.text} /> : part.text))}
       </p>
       {shown !== safe && (
         <button

@@ -87,7 +87,7 @@ export const PeerRow = memo(
     <Row
       to={props.peer.id}
       picture={
-        <span className="relative">
+        <span className="relative flex shrink-0">
           <Avatar id={props.peer.id} />
           <span className="absolute -right-1 -bottom-1">
             <Presence peer={props.peer} />

@@ -10,5 +10,5 @@ export const Presence = ({ peer }: { readonly peer: Peer }) => {
         : peer.state === "connecting"
           ? "bg-accent breathe"
           : "border-2 border-edge bg-surface"
-  return <span aria-hidden className={`size-3 rounded-full ring-2 ring-surface ${look}`} />
+  return <span aria-hidden className={`block size-3.5 rounded-full ring-2 ring-surface ${look}`} />
 }

@@ -21,10 +21,10 @@ export const Shell = () => {
     <div className="flex h-full flex-col">
       <LinkBanner />
       <Alarms />
-      <div className="relative grid min-h-0 flex-1 md:grid-cols-[18rem_minmax(0,1fr)] lg:grid-cols-[18rem_minmax(0,1fr)_23rem] xl:grid-cols-[20rem_minmax(0,1fr)_27rem]">
+      <div className="relative grid min-h-0 flex-1 grid-cols-[minmax(0,1fr)] md:grid-cols-[18rem_minmax(0,1fr)] lg:grid-cols-[18rem_minmax(0,1fr)_23rem] xl:grid-cols-[20rem_minmax(0,1fr)_27rem]">
         <nav
           aria-label="Peers"
-          className={`${here("peers")} min-h-0 flex-col border-line bg-surface md:flex md:border-r`}
+          className={`${here("peers")} min-h-0 min-w-0 flex-col border-line bg-surface md:flex md:border-r`}
         >
           <Sidebar />
         </nav>
@@ -38,7 +38,7 @@ export const Shell = () => {
           onKeyDown={(event) => {
             if (event.key === "Escape") registry.set(panel, false)
           }}
-          className={`${here("transfers")} min-h-0 flex-col border-line bg-surface lg:static lg:flex lg:w-auto lg:border-l lg:shadow-none ${over ? "md:absolute md:inset-y-0 md:right-0 md:z-20 md:flex md:w-96 md:border-l md:shadow-float" : "md:hidden"}`}
+          className={`${here("transfers")} min-h-0 min-w-0 flex-col border-line bg-surface lg:static lg:flex lg:w-auto lg:border-l lg:shadow-none ${over ? "md:absolute md:inset-y-0 md:right-0 md:z-20 md:flex md:w-96 md:border-l md:shadow-float" : "md:hidden"}`}
         >
           <Transfers />
         </aside>

@@ -6,7 +6,7 @@ import { short } from "../../schema/PeerId.ts"
 import { inert } from "../../schema/Text.ts"
 import { useAtomValue } from "../state/atoms.ts"
 import { model } from "../state/Live.ts"
-import { contents, count, secondsLeft, size, span, speed } from "../text/format.ts"
+import { contents, count, size, span, speed } from "../text/format.ts"
 import { stateWord } from "../text/transfers.ts"
 import { Name } from "./PeerName.tsx"
 import { Problems } from "./Problems.tsx"
@@ -34,13 +34,13 @@ const Picture = ({ transfer: { direction, state } }: { readonly transfer: Transf
 
 /** How far and how fast, in one line. */
 const figures = (transfer: Transfer): string => {
-  const { bytes, bytesPerSecond, state, totalBytes } = transfer
+  const { bytes, bytesPerSecond, files, filesDone, secondsLeft, state, totalBytes } = transfer
   if (isOver(state)) return `${contents(transfer)}, ${size(totalBytes)}`
-  const left = secondsLeft(transfer)
   return [
     bytes === 0 ? size(totalBytes) : `${size(bytes)} of ${size(totalBytes)}`,
     state === "running" && bytesPerSecond > 0 ? speed(bytesPerSecond) : "",
-    left === undefined ? "" : `${span(left)} left`
+    typeof secondsLeft === "number" ? `${span(secondsLeft)} left` : "",
+    files > 1 && filesDone !== undefined && bytes > 0 ? `${count(filesDone)} of ${count(files)} files` : ""
   ]
     .filter((part) => part !== "")
     .join(" · ")
@@ -84,7 +84,10 @@ export const TransferCard = memo(({ transfer }: { readonly transfer: Transfer })
       {transfer.problemCount > 0 && (
         <Problems problems={transfer.problems} summary={`${count(transfer.problemCount)} left out or failed`} />
       )}
-      {transfer.published.length > 0 && <Published paths={transfer.published} />}
+      {transfer.notTaken !== undefined && transfer.notTaken.count > 0 && (
+        <p className="mt-1 text-sm text-muted">{count(transfer.notTaken.count)} not taken</p>
+      )}
+      {transfer.direction === "receive" && transfer.published.length > 0 && <Published paths={transfer.published} />}
     </article>
   )
 })

@@ -1,5 +1,4 @@
 /** Sizes, speeds, dates and spans of time as the person's own language writes them. */
-import type { Transfer } from "../../schema/Offer.ts"
 
 const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const
 
@@ -89,12 +88,6 @@ export const span = (seconds: number): string => {
     .map(([value, unit]) => inUnit(value, unit))
     .join(" ")
 }
-
-/** Seconds until it is done at the present speed, or none while nobody can know. */
-export const secondsLeft = (transfer: Transfer): number | undefined =>
-  transfer.state === "running" && transfer.bytesPerSecond > 0
-    ? (transfer.totalBytes - transfer.bytes) / transfer.bytesPerSecond
-    : undefined
 
 /** "3 files, 1 folder". */
 export const contents = ({ directories, files }: { readonly files: number; readonly directories: number }): string => {

@@ -1,12 +1,15 @@
 /** What is said of a peer in a few words. */
 import type { Peer } from "../../schema/Peer.ts"
+import { inert } from "../../schema/Text.ts"
 import { ago } from "./format.ts"
 
 export const statusOf = (peer: Peer, now: number): string => {
   if (peer.trust === "blocked") return "Blocked"
   switch (peer.state) {
-    case "connected":
-      return "Connected"
+    case "connected": {
+      const word = peer.status === "busy" ? "Busy" : peer.status === "away" ? "Not at the desk" : "Connected"
+      return peer.statusText === undefined || peer.statusText === "" ? word : `${word}: ${inert(peer.statusText)}`
+    }
     case "connecting":
       return "Connecting"
     case "discovered":

@@ -1,7 +1,7 @@
 /** A transfer's state in words. */
 import type { Transfer } from "../../schema/Offer.ts"
 
-export const stateWord = ({ direction, state }: Transfer): string => {
+export const stateWord = ({ direction, pausedBy, state }: Transfer): string => {
   switch (state) {
     case "offered":
       return "Waiting for an answer"
@@ -14,7 +14,7 @@ export const stateWord = ({ direction, state }: Transfer): string => {
     case "stalled":
       return "Stalled: nothing moves at the moment"
     case "paused":
-      return "Paused"
+      return pausedBy === "peer" ? "Paused by the other side" : "Paused"
     case "done":
       return direction === "send" ? "Sent" : "Received"
     case "partial":
