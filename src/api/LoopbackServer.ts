@@ -5,7 +5,6 @@
  * connection is closed, event streams too, since they would never end by themselves.
  */
 import * as Effect from "effect/Effect"
-import * as Base64Url from "effect/encoding/Base64Url"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Context from "effect/Context"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
@@ -31,6 +30,7 @@ import { PageCodes } from "./PageCodes.ts"
 import * as PeerHandlers from "./PeerHandlers.ts"
 import * as ProfileHandlers from "./ProfileHandlers.ts"
 import * as RequestErrors from "./RequestErrors.ts"
+import * as Token from "./Token.ts"
 import * as TransferHandlers from "./TransferHandlers.ts"
 import * as TrustHandlers from "./TrustHandlers.ts"
 import * as UploadHandlers from "./UploadHandlers.ts"
@@ -40,9 +40,6 @@ const host = "127.0.0.1"
 
 /** Requests that are being answered when the node ends get this long. */
 const grace = "200 millis"
-
-/** Bytes of randomness in the token. */
-const tokenBytes = 32
 
 /**
  * Bounds on what one local program can hold open. They are on receiving the head of a request, so event streams, long
@@ -72,8 +69,7 @@ const listen = Effect.fnUntraced(function* (port: number) {
 
 /** Listens on the wanted port, or on any free one when it is taken. */
 const bind = Effect.gen(function* () {
-  const { apiPort } = yield* NodeConfig
-  const random = yield* SecureRandom.SecureRandom
+  const { apiPort, dataDir } = yield* NodeConfig
   const http = yield* listen(apiPort).pipe(
     Effect.catch(() =>
       Effect.logInfo("The port of the API is taken; any free one is used.").pipe(
@@ -86,7 +82,7 @@ const bind = Effect.gen(function* () {
     )
   )
   const port = http.address._tag === "UnixPathAddress" ? 0 : http.address.port
-  const token = Base64Url.encode(yield* random.randomBytes(tokenBytes))
+  const token = yield* Token.load(dataDir)
   return Context.make(HttpServer.HttpServer, http).pipe(
     Context.add(Loopback, { url: `http://${host}:${port}`, port, token: Redacted.make(token) })
   )

@@ -11,15 +11,16 @@ import { IconButton } from "./Button.tsx"
 /** States in which something may move, and so may be held. */
 const holdable: ReadonlySet<Transfer["state"]> = new Set(["queued", "waiting", "running", "stalled"])
 
+const act = async <A, E>(question: (client: Client) => Effect.Effect<A, E>) => {
+  const answer = await ask(question)
+  if (!answer.ok) tell("problem", answer.problem)
+}
+
 export const TransferControls = ({ transfer }: { readonly transfer: Transfer }) => {
   const [sure, setSure] = useState(false)
   if (isOver(transfer.state)) return null
   const name = inert(transfer.name)
   const byId = { params: { id: transfer.id } }
-  const act = async <A, E>(question: (client: Client) => Effect.Effect<A, E>) => {
-    const answer = await ask(question)
-    if (!answer.ok) tell("problem", answer.problem)
-  }
   const first = transfer.priority === "high"
   return (
     <div className="-mt-1 -mr-2 flex">
