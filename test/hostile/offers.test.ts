@@ -7,7 +7,6 @@
  */
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as fs from "node:fs"
 import { basename, join } from "node:path"
 import { PeerId } from "../../src/schema/PeerId.ts"
@@ -63,6 +62,19 @@ const hellos = (asked: Json): Buffer | undefined => {
   if (asked._tag !== "Want") return undefined
   const numbers = Array.from({ length: Number(asked["count"]) }, (_, at) => Number(asked["first"]) + at)
   return Buffer.concat(numbers.map((number) => block(number, five)))
+}
+
+/** Puts a link in the place of the directory `d` of every transfer that is being received. */
+const swapIn = (reserved: string, outside: string): void => {
+  for (const id of fs.existsSync(reserved) ? fs.readdirSync(reserved) : []) {
+    const dir = join(reserved, id, "data", "d")
+    try {
+      fs.renameSync(dir, join(reserved, id, "data", `moved-${Math.random()}`))
+      fs.symlinkSync(outside, dir)
+    } catch {
+      // Not there yet, or not any more.
+    }
+  }
 }
 
 layer(Targets.layer({ accept: "everyone" }), { excludeTestServices: true })("offers:", (it) => {
@@ -253,23 +265,7 @@ layer(Targets.layer({ accept: "everyone" }), { excludeTestServices: true })("off
       const target = yield* Target
       const outside = join(target.home, "outside")
       fs.mkdirSync(outside)
-      const swap = Effect.gen(function* () {
-        while (true) {
-          const staging = join(target.received, ".kith")
-          for (const id of fs.existsSync(staging) ? fs.readdirSync(staging) : []) {
-            const dir = join(staging, id, "data", "d")
-            try {
-              fs.renameSync(dir, join(staging, id, "data", `moved-${Math.random()}`))
-              fs.symlinkSync(outside, dir)
-            } catch {
-              // Not there yet, or not any more.
-            }
-          }
-          yield* Effect.yieldNow
-          yield* Effect.promise(() => new Promise<void>((resolve) => void setImmediate(resolve)))
-        }
-      })
-      const swapping = yield* Effect.forkChild(swap)
+      const swapping = setInterval(() => swapIn(join(target.received, ".kith"), outside), 1)
       const mallory = yield* attack(() => Mallory.meet(target.port))
       for (let round = 0; round < 20; round++) {
         const entries = Array.from({ length: 50 }, (_, at) => file(`d/${at}`))
@@ -277,7 +273,7 @@ layer(Targets.layer({ accept: "everyone" }), { excludeTestServices: true })("off
         yield* target.outcome(id)
         assert.deepStrictEqual(fs.readdirSync(outside), [], `round ${round}`)
       }
-      yield* Fiber.interrupt(swapping)
+      clearInterval(swapping)
       mallory.end()
       for (const name of fs.readdirSync(target.received)) fs.rmSync(join(target.received, name), { recursive: true })
       yield* target.wellbeing
