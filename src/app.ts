@@ -22,7 +22,9 @@ import * as FileStoreNode from "./services/FileStoreNode.ts"
 import type { FileStore } from "./services/FileStore.ts"
 import { Identity, type IdentityError } from "./services/Identity.ts"
 import * as Metrics from "./services/Metrics.ts"
+import { MessageStore } from "./services/MessageStore.ts"
 import { PeerRegistry } from "./services/PeerRegistry.ts"
+import { PeerStore } from "./services/PeerStore.ts"
 import { Profile, share } from "./services/Profile.ts"
 import type { Transfer } from "./services/Transfer.ts"
 import type { ListenError, Transport } from "./services/Transport.ts"
@@ -49,13 +51,14 @@ export type Machine = Identity | Transport | Datagrams | FileStore | Database | 
 /** Everything a node is, on whatever machine is given. */
 export const layerOn = <E, R>(
   machine: Layer.Layer<Machine, E, R>
-): Layer.Layer<Exclude<NodeServices, NodeConfig> | Machine, E, R | NodeConfig> =>
+): Layer.Layer<Exclude<NodeServices, NodeConfig> | Machine, E | DatabaseError, R | NodeConfig> =>
   Layer.merge(Supervisor.layer, share).pipe(
     Layer.provideMerge(TrustActors.layer),
     Layer.provideMerge(Layer.mergeAll(Discovery.layer, Chat.layer, TransferActors.layer)),
     Layer.provideMerge(PeerActors.layer),
     Layer.provideMerge(PeerRegistry.layer),
     Layer.provideMerge(Events.layer),
+    Layer.provide(Layer.mergeAll(PeerStore.layer, MessageStore.layer)),
     Layer.provideMerge(machine),
     Layer.provideMerge(Profile.layer)
   )

@@ -112,6 +112,10 @@ export const limits = {
   peersMax: 4096,
   /** Peers known from announcements alone; the one heard longest ago makes room. */
   discoveredMax: 1024,
+  /** What is known of peers is written this long after a change, so that many changes are one write. */
+  peersWritten: Duration.millis(100),
+  /** What the disk refused of it is tried again after this. */
+  peersRetry: Duration.seconds(5),
   /** Addresses remembered for one peer. */
   addressesMax: 16,
   /** How often a node announces itself (with jitter), and how often it looks for new interfaces. */

@@ -159,14 +159,14 @@ export const make = Effect.gen(function* () {
     const address = yield* Effect.fromResult(parse(text))
     const dial = Effect.map(transport.dial(address, { protocol: "kith/1" }), (link) => ({ link, address }))
     const id = yield* openByHand(dial).pipe(Effect.annotateLogs({ address: format(address) }))
-    roster.pardon(id)
+    yield* registry.markRemoved(id, false)
     const actor = roster.get(id)
     if (actor !== undefined) yield* actor.want(address)
     return id
   })
 
   const suggest = Effect.fn("Connection.suggest")(function* (id: PeerId, address: Address) {
-    if (id === identity.id || roster.isRemoved(id) || Deferred.isDoneUnsafe(stopping)) return
+    if (id === identity.id || Deferred.isDoneUnsafe(stopping) || (yield* registry.isRemoved(id))) return
     const actor = yield* admit(id, "heard")
     if (typeof actor !== "string") actor.suggest(address)
   })
@@ -174,7 +174,7 @@ export const make = Effect.gen(function* () {
   const reach = Effect.fn("Connection.reach")(function* (id: PeerId, addresses: ReadonlyArray<Address>) {
     const name = short(id)
     if (id === identity.id) return yield* new DialError({ problem: "self", address: name, detail: "" })
-    roster.pardon(id)
+    yield* registry.markRemoved(id, false)
     const actor = yield* admit(id)
     if (typeof actor === "string") return yield* refused(id, name, actor)
     if (actor.session() === undefined) {
@@ -187,7 +187,7 @@ export const make = Effect.gen(function* () {
   })
 
   const want = Effect.fn("Connection.want")(function* (id: PeerId) {
-    roster.pardon(id)
+    yield* registry.markRemoved(id, false)
     const actor = yield* admit(id)
     if (typeof actor !== "string") yield* actor.want(null)
   })
@@ -205,7 +205,7 @@ export const make = Effect.gen(function* () {
   })
 
   const remove = Effect.fn("Connection.remove")(function* (id: PeerId) {
-    roster.remove(id)
+    yield* registry.markRemoved(id, true)
     const actor = roster.get(id)
     yield* actor === undefined ? registry.remove(id) : actor.stop("removed", { forget: true })
   })

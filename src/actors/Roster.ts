@@ -1,6 +1,6 @@
 /**
- * Which peers have an actor, how many may, and which were removed by a person. Owns no fiber: it is told how to make
- * and start an actor, and an actor leaves it when it ends.
+ * Which peers have an actor, and how many may. Owns no fiber: it is told how to make and start an actor, and an actor
+ * leaves it when it ends.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -13,10 +13,6 @@ export interface Roster {
   readonly all: () => ReadonlyArray<PeerActor>
   /** The actor of this peer, made if need be; none when there is no room. `heard`: known from hearsay alone. */
   readonly ensure: (id: PeerId, kind?: "heard") => Effect.Effect<Option.Option<PeerActor>>
-  /** Remembers that a person removed this peer. */
-  readonly remove: (id: PeerId) => void
-  readonly pardon: (id: PeerId) => void
-  readonly isRemoved: (id: PeerId) => boolean
 }
 
 export const makeRoster = (options: {
@@ -27,8 +23,6 @@ export const makeRoster = (options: {
   const actors = new Map<PeerId, PeerActor>()
   /** Those that were only heard of, the one heard longest ago first. */
   const heard = new Set<PeerId>()
-  /** The one removed longest ago first. */
-  const removed = new Set<PeerId>()
 
   const noteHeard = (id: PeerId) => {
     heard.delete(id)
@@ -80,13 +74,6 @@ export const makeRoster = (options: {
   return {
     get: (id) => actors.get(id),
     all: () => [...actors.values()],
-    ensure,
-    remove: (id) => {
-      const [oldest] = removed
-      if (removed.size >= limits.peersMax && oldest !== undefined) removed.delete(oldest)
-      removed.add(id)
-    },
-    pardon: (id) => void removed.delete(id),
-    isRemoved: (id) => removed.has(id)
+    ensure
   }
 }

@@ -1,16 +1,18 @@
 /**
- * What makes a node reach out by itself: peers that discovery hears are suggested to Connection, peers that the
- * settings name are dialled until they answer. Both fibers end with the layer, before what they stand on: the order
- * of starting and of stopping is the layers' (app.ts).
+ * What makes a node reach out by itself: peers that discovery hears are suggested to Connection, and so are those that
+ * are remembered, where they were last; peers that the settings name are dialled until they answer. Its fibers end with
+ * the layer, before what they stand on: the order of starting and of stopping is the layers' (app.ts).
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { limits, NodeConfig } from "../config.ts"
 import { type Address, format } from "../schema/Address.ts"
 import { Connection } from "../services/Connection.ts"
 import { Discovery } from "../services/Discovery.ts"
+import { PeerRegistry } from "../services/PeerRegistry.ts"
 
 const patience = Schedule.min([Schedule.exponential(limits.redialFirst), Schedule.spaced(limits.redialMax)]).pipe(
   Schedule.jittered
@@ -29,7 +31,22 @@ const keepDialling = Effect.fn("Supervisor.keepDialling")(
   (effect, address) => Effect.annotateLogs(effect, { address: format(address) })
 )
 
-export const layer: Layer.Layer<never, never, Connection | Discovery | NodeConfig> = Layer.effectDiscard(
+/** Peers of earlier runs, which need not announce themselves: those that were dialled then, and verified ones. */
+const recall = Effect.fn("Supervisor.recall")(function* () {
+  const { suggest } = yield* Connection
+  const registry = yield* PeerRegistry
+  for (const { id } of yield* registry.list) {
+    const peer = Option.getOrUndefined(yield* registry.get(id))
+    if (peer === undefined || !(peer.wanted || peer.trust === "verified")) continue
+    // Its actor knows the other addresses from the registry.
+    const [address] = peer.addresses
+    if (address !== undefined) yield* suggest(id, address)
+    // There may be thousands; the node has other things to do at its start.
+    yield* Effect.yieldNow
+  }
+})
+
+export const layer: Layer.Layer<never, never, Connection | Discovery | PeerRegistry | NodeConfig> = Layer.effectDiscard(
   Effect.gen(function* () {
     const { suggest } = yield* Connection
     const { sightings } = yield* Discovery
@@ -40,6 +57,7 @@ export const layer: Layer.Layer<never, never, Connection | Discovery | NodeConfi
       Stream.runForEach((sighting) => suggest(sighting.id, sighting.address)),
       Effect.forkScoped({ startImmediately: true })
     )
+    yield* Effect.forkScoped(recall())
     yield* Effect.forEach(peers, (address) => Effect.forkScoped(keepDialling(address)), { discard: true })
   })
 )

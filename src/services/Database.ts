@@ -48,7 +48,7 @@ export class Database extends Context.Service<
   )
 
   static readonly layerMemory: Layer.Layer<Database | SqlClient, DatabaseError> = Layer.unwrap(
-    Effect.suspend(() => makeMemory)
+    Effect.suspend(() => Effect.map(makeMemory, (memory) => memory.layer))
   )
 }
 
@@ -67,12 +67,7 @@ const makeFile = Effect.fnUntraced(function* (path: string, steps: ReadonlyArray
     sql,
     sync: keeper.sync,
     checkpoint: Effect.withTracerEnabled(keeper.checkpoint, false),
-    closed: new DatabaseError({
-      reason: "closed",
-      path,
-      problem: "the node is stopping",
-      remedy: "Start it again to go on"
-    }),
+    closed: closed(path),
     unsafe: (error) =>
       new DatabaseError({
         reason: "unsafe",
@@ -84,41 +79,66 @@ const makeFile = Effect.fnUntraced(function* (path: string, steps: ReadonlyArray
     jobsMax: limits.commitMax,
     waitingMax: limits.commitsWaitingMax
   })
-  return contextOf(path, sql, (work) => explained(path, write(work)))
-})
-
-/**
- * The layer over a database in memory that outlives it, as a disk outlives the processes that use it. The database
- * ends with the scope.
- */
-export const makeMemory: Effect.Effect<
-  Layer.Layer<Database | SqlClient, DatabaseError>,
-  DatabaseError,
-  Scope.Scope
-> = Effect.map(
-  Effect.acquireRelease(
-    Effect.try({ try: () => new DatabaseSync(inMemory), catch: (cause) => fromCause(inMemory, cause) }),
-    (database) => Effect.sync(() => database.close())
-  ),
-  (database) => Layer.effectContext(overMemory(database)).pipe(Layer.provide(Reactivity.layer))
-)
-
-const inMemory = ":memory:"
-
-const overMemory = Effect.fnUntraced(function* (database: DatabaseSync) {
-  const sql = yield* makeClient(database)
-  yield* explained(inMemory, migrate(sql, DatabaseFile.versionIn(database), migrations))
-  return contextOf(inMemory, sql, (work) =>
-    explained(inMemory, Effect.uninterruptible(Effect.withTracerEnabled(sql.withTransaction(work), false)))
+  return contextOf(
+    path,
+    sql,
+    (query) => explained(path, query),
+    (work) => explained(path, write(work))
   )
 })
 
-const contextOf = (path: string, sql: SqlClient, write: Database["Service"]["write"]) =>
-  Context.make(Database, {
-    path,
-    read: (query) => explained(path, Effect.withTracerEnabled(query, false)),
-    write
-  }).pipe(Context.add(SqlClient, sql))
+/** A database in memory that outlives the layers over it, as a disk outlives the processes that use it. */
+export interface Memory {
+  readonly layer: Layer.Layer<Database | SqlClient, DatabaseError>
+  /** Nothing more is read or written by the layers that are there now, as when a process is killed. */
+  readonly cut: () => void
+}
+
+/** The database ends with the scope. */
+export const makeMemory: Effect.Effect<Memory, DatabaseError, Scope.Scope> = Effect.gen(function* () {
+  const database = yield* Effect.acquireRelease(
+    Effect.try({ try: () => new DatabaseSync(inMemory), catch: (cause) => fromCause(inMemory, cause) }),
+    (database) => Effect.sync(() => database.close())
+  )
+  let cuts = 0
+  const open = Effect.gen(function* () {
+    const run = cuts
+    const isCut = () => run !== cuts
+    const sql = yield* makeClient(database)
+    yield* explained(inMemory, migrate(sql, DatabaseFile.versionIn(database), migrations))
+    const guard = <A>(query: Query<A>) =>
+      explained(
+        inMemory,
+        Effect.suspend((): Effect.Effect<A, SqlError | Schema.SchemaError | DatabaseError> =>
+          isCut() ? closed(inMemory) : query
+        )
+      )
+    return contextOf(inMemory, sql, guard, (work) =>
+      guard(Effect.uninterruptible(Effect.withTracerEnabled(sql.withTransaction(work), false)))
+    )
+  })
+  return {
+    layer: Layer.effectContext(open).pipe(Layer.provide(Reactivity.layer)),
+    cut: () => {
+      cuts++
+    }
+  }
+})
+
+const inMemory = ":memory:"
+
+const closed = (path: string) =>
+  new DatabaseError({ reason: "closed", path, problem: "the node is stopping", remedy: "Start it again to go on" })
+
+const contextOf = (
+  path: string,
+  sql: SqlClient,
+  guard: <A>(query: Query<A>) => Effect.Effect<A, DatabaseError>,
+  write: Database["Service"]["write"]
+) =>
+  Context.make(Database, { path, read: (query) => guard(Effect.withTracerEnabled(query, false)), write }).pipe(
+    Context.add(SqlClient, sql)
+  )
 
 /** Whatever went wrong, as a person is told. */
 const explained = <A, R>(

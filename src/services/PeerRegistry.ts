@@ -1,19 +1,33 @@
 /**
  * Every peer this node knows, what is shown of each, and a stream of what changes. It decides nothing: the actors
  * and Connection tell it. It owns one map, bounded by `limits`, and publishes each change to Events.
+ *
+ * Those that were met, or that a person decided about, are kept in the PeerStore: what a person decided before `update`
+ * returns, the rest a moment later, and when the layer ends.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { limits } from "../config.ts"
 import { type Address, format } from "../schema/Address.ts"
 import { AmbiguousPeer, UnknownPeer } from "../schema/Failure.ts"
-import type { AcceptPolicy, Availability, Peer, PeerConnectionState, Trust, TrustHow } from "../schema/Peer.ts"
+import {
+  type AcceptPolicy,
+  type Availability,
+  type Peer,
+  type PeerConnectionState,
+  type Trust,
+  TrustHow
+} from "../schema/Peer.ts"
 import { type PeerId, short } from "../schema/PeerId.ts"
+import { Database, type DatabaseError } from "./Database.ts"
 import { Events } from "./Events.ts"
+import { makeKeeper } from "./PeerKeeper.ts"
+import { PeerStore, type StoredPeer } from "./PeerStore.ts"
 
 /** Defined in schema/, since the API carries them. */
 export { AmbiguousPeer, UnknownPeer }
@@ -54,11 +68,22 @@ export class PeerRegistry extends Context.Service<
      */
     readonly update: (id: PeerId, change: (peer: PeerRecord) => PeerRecord) => Effect.Effect<PeerRecord>
     readonly remove: (id: PeerId) => Effect.Effect<void>
+    /** A person removed it (true), or wants it again: remembered, though nothing else of it may be. */
+    readonly markRemoved: (id: PeerId, isRemoved: boolean) => Effect.Effect<void>
+    /** Whether a person removed it: it is not dialled until a person acts. */
+    readonly isRemoved: (id: PeerId) => Effect.Effect<boolean>
   }
 >()("kith/services/PeerRegistry") {
-  static readonly layer: Layer.Layer<PeerRegistry, never, Events> = Layer.effect(
+  static readonly layer: Layer.Layer<PeerRegistry, DatabaseError, Events | PeerStore> = Layer.effect(
     this,
     Effect.suspend(() => makeRegistry(limits))
+  )
+
+  /** Forgets everything at its end. */
+  static readonly layerMemory: Layer.Layer<PeerRegistry, never, Events> = PeerRegistry.layer.pipe(
+    Layer.provide(PeerStore.layer),
+    Layer.provide(Database.layerMemory),
+    Layer.orDie
   )
 }
 
@@ -142,6 +167,32 @@ export const searchPeers = (
       )
 }
 
+/** What is kept of a peer, or null where it is not worth it. */
+const storedOf = (id: PeerId, peer: PeerRecord | undefined, removed: boolean): StoredPeer | null => {
+  const worthy = peer === undefined || isHearsay(peer) ? undefined : peer
+  if (worthy === undefined && !removed) return null
+  const { accept, addresses, lastSeen, name, trust, trustAt, trustHow, wanted } = worthy ?? stranger(id)
+  const how = { trustAt: trustAt ?? null, trustHow: trustHow ?? null }
+  // A simulated clock counts parts of milliseconds, which no real one does.
+  const seen = lastSeen === null ? null : Math.round(lastSeen)
+  return { id, name, trust, ...how, accept, wanted, removed, lastSeen: seen, addresses }
+}
+
+const isTrustHow = Schema.is(TrustHow)
+
+/** What is known of a peer that was kept, or null where only its removal was. */
+const recordOf = (stored: StoredPeer): PeerRecord | null => {
+  const { id, name, trust, trustAt, trustHow, accept, wanted, lastSeen, addresses } = stored
+  // A later version may know other ways.
+  const how = { trust, trustAt, trustHow: isTrustHow(trustHow) ? trustHow : null }
+  const peer: PeerRecord = { id, name, state: "away", ...how, addresses, accept, lastSeen, wanted }
+  return isHearsay(peer) ? null : peer
+}
+
+/** Whether a person would miss this change if it were lost. */
+const isDecision = (before: PeerRecord | undefined, after: PeerRecord): boolean =>
+  (before?.trust ?? "unverified") !== after.trust || (before?.accept ?? null) !== after.accept
+
 /** A registry with these bounds; the service uses `limits`. */
 export const makeRegistry = Effect.fnUntraced(function* (bounds: {
   readonly peersMax: number
@@ -149,8 +200,11 @@ export const makeRegistry = Effect.fnUntraced(function* (bounds: {
   readonly addressesMax: number
 }) {
   const events = yield* Events
+  const store = yield* PeerStore
   /** In the order they became known. */
   const peers = new Map<PeerId, PeerRecord>()
+  /** Those that a person removed, the one removed longest ago first. */
+  const removed = new Set<PeerId>()
   /** Those that may be forgotten, in two classes, each with the one updated longest ago first. */
   const hearsay = new Set<PeerId>()
   const forgettable = new Set<PeerId>()
@@ -179,7 +233,15 @@ export const makeRegistry = Effect.fnUntraced(function* (bounds: {
     return stalest
   }
 
-  const update = Effect.fn("PeerRegistry.update")(function* (id: PeerId, change: (peer: PeerRecord) => PeerRecord) {
+  const loaded = yield* store.load
+  for (const one of loaded) {
+    const peer = recordOf(one)
+    if (peer !== null) keep(peer)
+    if (one.removed) removed.add(one.id)
+  }
+  const keeper = yield* makeKeeper(store, loaded, (id) => storedOf(id, peers.get(id), removed.has(id)))
+
+  const put = Effect.fnUntraced(function* (id: PeerId, change: (peer: PeerRecord) => PeerRecord) {
     const before = peers.get(id)
     const changed = change(before ?? stranger(id))
     const after = { ...changed, id, addresses: distinct(changed.addresses).slice(0, bounds.addressesMax) }
@@ -189,20 +251,46 @@ export const makeRegistry = Effect.fnUntraced(function* (bounds: {
       yield* events.publish({ _tag: "PeerChanged", peer: shown })
     }
     const gone = surplus()
-    if (gone !== undefined && forget(gone)) yield* events.publish({ _tag: "PeerRemoved", id: gone })
-    return after
+    if (gone !== undefined && forget(gone)) {
+      keeper.note(gone)
+      yield* events.publish({ _tag: "PeerRemoved", id: gone })
+    }
+    keeper.note(id)
+    return { after, isDecided: isDecision(before, after) }
   }, inTurn)
+
+  const update = Effect.fn("PeerRegistry.update")(function* (id: PeerId, change: (peer: PeerRecord) => PeerRecord) {
+    const { after, isDecided } = yield* put(id, change)
+    if (isDecided) yield* keeper.flush
+    return after
+  })
 
   const remove = Effect.fn("PeerRegistry.remove")(function* (id: PeerId) {
     if (forget(id)) yield* events.publish({ _tag: "PeerRemoved", id })
+    keeper.note(id)
   }, inTurn)
+
+  const markRemoved = Effect.fn("PeerRegistry.markRemoved")(function* (id: PeerId, isRemoved: boolean) {
+    if (removed.has(id) === isRemoved) return
+    if (isRemoved) removed.add(id)
+    else removed.delete(id)
+    const [oldest] = removed
+    if (removed.size > bounds.peersMax && oldest !== undefined) {
+      removed.delete(oldest)
+      keeper.note(oldest)
+    }
+    keeper.note(id)
+    yield* keeper.flush
+  })
 
   return PeerRegistry.of({
     list: Effect.sync(() => Array.from(peers.values(), viewPeer)),
     get: (id) => Effect.sync(() => Option.fromUndefinedOr(peers.get(id))),
     find: (query) => Effect.suspend(() => Effect.fromResult(searchPeers([...peers.values()], query))),
     update,
-    remove
+    remove,
+    markRemoved,
+    isRemoved: (id) => Effect.sync(() => removed.has(id))
   })
 })
 

@@ -33,7 +33,7 @@ import { layerOn, type Machine, type NodeServices } from "../app.ts"
 import { NodeConfig, type NodeSettings } from "../config.ts"
 import type { PeerId } from "../schema/PeerId.ts"
 import { Connection } from "../services/Connection.ts"
-import { makeMemory } from "../services/Database.ts"
+import { type DatabaseError, makeMemory } from "../services/Database.ts"
 import type { ListenError } from "../services/Transport.ts"
 import * as SimulatedClock from "./SimulatedClock.ts"
 import { SimulatedDisk } from "./SimulatedDisk.ts"
@@ -61,7 +61,7 @@ export interface SimulatedPeer {
   readonly meets: (...others: ReadonlyArray<{ readonly id: PeerId }>) => Effect.Effect<void>
   readonly isRunning: () => boolean
   /** Starts it where it does not run; after a kill its machine is booted first. */
-  readonly start: Effect.Effect<void, ListenError>
+  readonly start: Effect.Effect<void, ListenError | DatabaseError>
   /** Stops it in order, with all its goodbyes: simulated time has to pass meanwhile. */
   readonly stop: Effect.Effect<void>
   /** The machine stops at once, as when its plug is pulled: no goodbye, and what the disk had not synced is lost. */
@@ -98,8 +98,9 @@ export const make = Effect.fnUntraced(function* (
   const dataDir = `/home/${name}/.kith`
   const config = NodeConfig.layer({ ...rest, name, dataDir, received })
   // What is committed is safe on any disk, so it is there after a crash too.
-  const database = Layer.orDie(yield* Effect.orDie(makeMemory))
-  const machine = Layer.mergeAll(host.layer, SimulatedFileStore.layer(disk, received, dataDir), database)
+  const database = yield* Effect.orDie(makeMemory)
+  const files = SimulatedFileStore.layer(disk, received, dataDir)
+  const machine = Layer.mergeAll(host.layer, files, database.layer)
   const whole = (clock: Clock.Clock) =>
     layerOn(machine).pipe(
       Layer.provideMerge(config),
@@ -113,6 +114,7 @@ export const make = Effect.fnUntraced(function* (
   const pull = ({ clock }: Run) => {
     network.kill(name)
     clock.halt()
+    database.cut()
   }
 
   const start = Effect.gen(function* () {

@@ -20,7 +20,7 @@ import * as TransportTls from "../../src/services/TransportTls.ts"
 import type { SimulatedNode } from "../../src/testing/SimulatedNetwork.ts"
 
 /** What a node with actors is made of, over any machine. */
-const parts = Layer.provideMerge(PeerRegistry.layer, Events.layer)
+const parts = Layer.provideMerge(PeerRegistry.layerMemory, Events.layer)
 
 type Machine = Layer.Layer<Transport | Identity, ListenError, NodeConfig>
 

@@ -11,7 +11,7 @@ import { limits, NodeConfig } from "../../src/config.ts"
 import { format, tcp } from "../../src/schema/Address.ts"
 import { Connection } from "../../src/services/Connection.ts"
 import { Discovery, type Sighting } from "../../src/services/Discovery.ts"
-import type { PeerRegistry } from "../../src/services/PeerRegistry.ts"
+import { PeerRegistry } from "../../src/services/PeerRegistry.ts"
 import * as SimulatedNetwork from "../../src/testing/SimulatedNetwork.ts"
 import { elapse } from "../../src/testing/SimulatedTime.ts"
 import { someId } from "../Some.ts"
@@ -105,7 +105,7 @@ describe("the supervisor", () => {
     yield* Layer.build(
       Supervisor.layer.pipe(
         Layer.provide(discovery),
-        Layer.provide(Layer.succeed(Connection, node.connection)),
+        Layer.provide([Layer.succeed(Connection, node.connection), Layer.succeed(PeerRegistry, node.registry)]),
         Layer.provide(NodeConfig.layer({ name: node.name, dataDir: "/nowhere", ...settings }))
       )
     )

@@ -46,7 +46,7 @@ export const start = Effect.fnUntraced(function* (node: SimulatedNode, options: 
       })
   })
   const registry =
-    options.remembered === undefined ? PeerRegistry.layer : Layer.succeed(PeerRegistry, options.remembered)
+    options.remembered === undefined ? PeerRegistry.layerMemory : Layer.succeed(PeerRegistry, options.remembered)
   const whole = TrustActors.layer.pipe(
     Layer.provideMerge(PeerActors.layer),
     Layer.provideMerge(registry),

@@ -305,7 +305,7 @@ const trust = Layer.effect(
 export const layer = (settings: { readonly dataDir: string } & Partial<NodeSettings>) =>
   Layer.mergeAll(connection, chat, transfer, trust).pipe(
     Layer.provideMerge(Layer.mergeAll(identity, transport, discovery, Asked.layer)),
-    Layer.provideMerge(PeerRegistry.layer),
+    Layer.provideMerge(PeerRegistry.layerMemory),
     Layer.provideMerge(Events.layer),
     Layer.provideMerge(Profile.layer),
     Layer.provideMerge(NodeConfig.layer({ name: "alice", apiPort: 0, ...settings }))

@@ -38,7 +38,7 @@ const makeNode = Effect.fnUntraced(function* (n: number) {
   })
   const context = yield* Layer.build(
     Chat.layer.pipe(
-      Layer.provideMerge(PeerRegistry.layer),
+      Layer.provideMerge(PeerRegistry.layerMemory),
       Layer.provideMerge(Events.layer),
       Layer.provide([fake.layer, identity, SecureRandom.layerWebCrypto])
     )

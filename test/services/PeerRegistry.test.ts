@@ -4,17 +4,24 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as TestClock from "effect/testing/TestClock"
 import { limits } from "../../src/config.ts"
 import { tcp } from "../../src/schema/Address.ts"
 import type { Event } from "../../src/schema/Event.ts"
 import { type Peer, PeerConnectionState, Trust } from "../../src/schema/Peer.ts"
 import { grouped, type PeerId, short } from "../../src/schema/PeerId.ts"
+import { Database, DatabaseError, makeMemory } from "../../src/services/Database.ts"
 import { Events } from "../../src/services/Events.ts"
 import { makeRegistry, PeerRegistry, type PeerRecord, searchPeers, viewPeer } from "../../src/services/PeerRegistry.ts"
+import { PeerStore } from "../../src/services/PeerStore.ts"
 import { someId } from "../Some.ts"
+
+/** Nothing is kept from one test to the next. */
+const store = PeerStore.layer.pipe(Layer.provide(Database.layerMemory), Layer.fresh)
 
 /** Events that only remember what was published. */
 const recorder = () => {
@@ -43,9 +50,9 @@ const withRegistry = <E>(
     const { published, events } = recorder()
     return makeRegistry(bounds).pipe(
       Effect.flatMap((registry) => test(registry, published)),
-      Effect.provide(events)
+      Effect.provide([events, store])
     )
-  })
+  }).pipe(Effect.scoped)
 
 const set = (change: Partial<PeerRecord>) => (peer: PeerRecord) => ({ ...peer, ...change })
 
@@ -249,7 +256,7 @@ describe("PeerRegistry and its watchers", () => {
             Effect.sync(() => void published.push(event))
           )
       })
-      const registry = yield* makeRegistry(limits).pipe(Effect.provide(slow))
+      const registry = yield* makeRegistry(limits).pipe(Effect.provide([slow, store]))
       const writers = yield* Effect.forEach(
         Array.from({ length: 20 }, (_, n) => n),
         (n) =>
@@ -264,6 +271,132 @@ describe("PeerRegistry and its watchers", () => {
       )
       yield* Effect.forEach(writers, Fiber.join)
       assert.deepStrictEqual(believed(published), yield* registry.list)
+    })
+  )
+})
+
+describe("PeerRegistry after a restart", () => {
+  /** A registry over what earlier ones kept, until `use` is over. */
+  const runs = Effect.map(makeMemory, (memory) => {
+    const layer = PeerRegistry.layer.pipe(
+      Layer.provideMerge(PeerStore.layer),
+      Layer.provide(Events.layer),
+      Layer.provide(memory.layer),
+      Layer.fresh
+    )
+    return <A, E>(use: Effect.Effect<A, E, PeerRegistry | PeerStore>) => Effect.provide(use, layer)
+  })
+  const update = (n: number, change: Partial<PeerRecord>) =>
+    PeerRegistry.use((registry) => registry.update(someId(n), set(change)))
+  const kept = PeerStore.use((store) => Effect.map(store.load, (peers) => peers.map((peer) => peer.id)))
+  const met: Partial<PeerRecord> = { name: "alice", state: "connected", lastSeen: 7, wanted: true }
+
+  it.effect("knows who was met and what was decided, in the order they became known, all of them away", () =>
+    Effect.gen(function* () {
+      const run = yield* runs
+      const addresses = [tcp("192.0.2.7", 9090), tcp("fe80::1%eth0", 9091)]
+      const before = yield* run(
+        Effect.gen(function* () {
+          yield* update(2, { ...met, addresses, status: "busy" })
+          yield* update(1, { trust: "verified", trustAt: 5, trustHow: "words", accept: "everyone", name: "bob" })
+          yield* update(3, { trust: "blocked", trustAt: 6, trustHow: "person" })
+          yield* update(4, { wanted: true, addresses })
+          return yield* PeerRegistry.use((registry) => registry.list)
+        })
+      )
+      assert.lengthOf(before, 4)
+      const registry = yield* run(PeerRegistry.use((registry) => Effect.all([registry.list, registry.get(someId(2))])))
+      assert.deepStrictEqual(
+        registry[0],
+        before.slice(0, 3).map(({ status: _, ...peer }) => ({ ...peer, state: "away" }))
+      )
+      assert.isTrue(Option.getOrThrow(registry[1]).wanted)
+      assert.deepStrictEqual(Option.getOrThrow(registry[1]).addresses, addresses)
+    })
+  )
+
+  it.effect("a decision is kept before its update returns, the rest a moment later; hearsay never", () =>
+    Effect.gen(function* () {
+      const run = yield* runs
+      yield* run(
+        Effect.gen(function* () {
+          yield* update(1, { trust: "verified" })
+          assert.deepStrictEqual(yield* kept, [someId(1)])
+          yield* update(2, met)
+          yield* update(3, { wanted: true })
+          assert.deepStrictEqual(yield* kept, [someId(1)])
+          yield* TestClock.adjust(limits.peersWritten)
+          assert.deepStrictEqual(yield* kept, [someId(1), someId(2)])
+          yield* update(1, { trust: "unverified" })
+          assert.deepStrictEqual(yield* kept, [someId(2)], "it is hearsay again")
+        })
+      )
+    })
+  )
+
+  it.effect("a removed peer stays removed, and forgotten, until a person wants it again", () =>
+    Effect.gen(function* () {
+      const run = yield* runs
+      const look = PeerRegistry.use((registry) => Effect.all([registry.list, registry.isRemoved(someId(1))]))
+      yield* run(
+        Effect.gen(function* () {
+          const registry = yield* PeerRegistry
+          yield* update(1, { ...met, accept: "everyone" })
+          yield* registry.markRemoved(someId(1), true)
+          yield* registry.remove(someId(1))
+        })
+      )
+      assert.deepStrictEqual(yield* run(look), [[], true])
+      // It came by itself: it is shown, and still not dialled.
+      yield* run(update(1, met))
+      const [[shown], isRemoved] = yield* run(look)
+      assert.strictEqual(shown?.name, "alice")
+      assert.isNull(shown?.accept)
+      assert.isTrue(isRemoved)
+      yield* run(PeerRegistry.use((registry) => registry.markRemoved(someId(1), false)))
+      assert.isFalse((yield* run(look))[1])
+    })
+  )
+
+  it.effect("keeps no more than its bounds, and forgets on disk what it forgets", () =>
+    Effect.gen(function* () {
+      const bounds = { peersMax: 3, discoveredMax: 1, addressesMax: 1 }
+      const store = PeerStore.layer.pipe(Layer.provide(Database.layerMemory), Layer.provideMerge(Events.layer))
+      yield* Effect.gen(function* () {
+        const registry = yield* makeRegistry(bounds)
+        for (let n = 0; n < 100; n++) {
+          yield* registry.update(someId(n), set({ ...met, state: "away" }))
+          yield* registry.markRemoved(someId(1000 + n), true)
+        }
+        yield* TestClock.adjust(limits.peersWritten)
+        assert.deepStrictEqual((yield* kept).toSorted(), [97, 98, 99, 1097, 1098, 1099].map(someId).toSorted())
+      }).pipe(Effect.provide(Layer.fresh(store)))
+    })
+  )
+
+  it.effect("what the disk refuses is said once and written when it can be", () =>
+    Effect.gen(function* () {
+      let isFull = true
+      const saved: Array<PeerId> = []
+      const full = new DatabaseError({ reason: "full", path: "kith.db", problem: "the disk is full", remedy: "" })
+      const flaky = Layer.succeed(PeerStore, {
+        load: Effect.succeed([]),
+        save: (peers) =>
+          Effect.suspend(() =>
+            isFull ? Effect.fail(full) : Effect.sync(() => void saved.push(...peers.map((peer) => peer.id)))
+          ),
+        remove: () => Effect.void
+      })
+      const lines: Array<unknown> = []
+      const logger = Logger.layer([Logger.make(({ message }) => void lines.push(message))])
+      yield* Effect.gen(function* () {
+        const registry = yield* makeRegistry(limits)
+        for (const n of [1, 2, 3]) yield* registry.update(someId(n), set({ trust: "blocked" }))
+        assert.lengthOf(lines, 1)
+        isFull = false
+        yield* TestClock.adjust(limits.peersRetry)
+        assert.deepStrictEqual(saved, [1, 2, 3].map(someId))
+      }).pipe(Effect.provide([flaky, Events.layer, logger]))
     })
   )
 })
@@ -345,7 +478,7 @@ describe("PeerRegistry.find", () => {
     )
   })
 
-  layer(PeerRegistry.layer.pipe(Layer.provide(Events.layer)))("as a service", (it) => {
+  layer(PeerRegistry.layerMemory.pipe(Layer.provide(Events.layer)))("as a service", (it) => {
     it.effect("finds what was put in", () =>
       Effect.gen(function* () {
         const registry = yield* PeerRegistry
