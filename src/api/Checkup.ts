@@ -65,7 +65,8 @@ const placeOf = async (what: Doctor.PlaceFacts["what"], path: string): Promise<D
     if (!isMissing(codeOf(cause))) return { ...facts, problem: "unreadable" }
     if (!isFolder) return { ...facts, problem: "missing" }
     const above = await nearest(dirname(path))
-    return { ...facts, problem: (await canAccess(above, constants.W_OK)) ? "missing" : "unwritable" }
+    const problem = (await canAccess(above, constants.W_OK)) ? ("missing" as const) : ("unwritable" as const)
+    return { ...facts, ...(await freeOf(above)), problem }
   }
   const mode = process.platform === "win32" ? null : (stat.mode & 0o777).toString(8)
   const known = { ...facts, mode }

@@ -7,11 +7,14 @@ import { accept } from "./accept.ts"
 import { add } from "./add.ts"
 import { block, unblock } from "./block.ts"
 import { cancel } from "./cancel.ts"
+import { chat } from "./chat.ts"
 import { decline } from "./decline.ts"
+import { doctor } from "./doctor.ts"
 import { history } from "./history.ts"
 import { id } from "./id.ts"
 import { invite } from "./invite.ts"
 import { join } from "./join.ts"
+import { open } from "./open.ts"
 import { pause } from "./pause.ts"
 import { peers } from "./peers.ts"
 import { priority } from "./priority.ts"
@@ -19,6 +22,7 @@ import { remove } from "./remove.ts"
 import { resume } from "./resume.ts"
 import { say } from "./say.ts"
 import { send } from "./send.ts"
+import { set } from "./set.ts"
 import { transfers } from "./transfers.ts"
 import { up } from "./up.ts"
 import { root } from "./Verb.ts"
@@ -38,6 +42,7 @@ export const run = Command.runWith(
       block,
       unblock,
       say,
+      chat,
       history,
       send,
       transfers,
@@ -46,7 +51,10 @@ export const run = Command.runWith(
       pause,
       resume,
       priority,
-      cancel
+      cancel,
+      set,
+      open,
+      doctor
     ])
   ),
   { version: programVersion }

@@ -27,8 +27,16 @@ const causeOf = (cause: Cause.Cause<unknown>, details: boolean): string | undefi
   return (error instanceof Error ? error.message : String(error)).split("\n", 1)[0]
 }
 
+/** Ids are whole in JSON, where programs compare them, and as a person knows them from lists in pretty lines. */
+const shortOf = (value: unknown): unknown =>
+  typeof value === "string" && /^(?:[a-z2-7]{26}|[a-z2-7]{52})$/.test(value) ? value.slice(0, shortLength) : value
+
+/** As many characters as lists show of ids. */
+const shortLength = 8
+
 /** A field as it reads best in a line: bare where it is one word. */
-const field = (value: unknown): string => {
+const field = (given: unknown): string => {
+  const value = shortOf(given)
   const text = typeof value === "string" ? value : (JSON.stringify(value) ?? String(value))
   return /^[\w.:[\]/%@+-]+$/.test(text) ? text : JSON.stringify(inert(text))
 }

@@ -12,6 +12,9 @@ export const note = (text: string): Effect.Effect<void> => Effect.sync(() => voi
 export const json = (value: unknown): Effect.Effect<void> =>
   line(JSON.stringify(value, null, 2).replace(unsafe, escape))
 
+/** One JSON document on a line of its own, for streams of them. */
+export const jsonLine = (value: unknown): Effect.Effect<void> => line(JSON.stringify(value).replace(unsafe, escape))
+
 // oxlint-disable-next-line no-control-regex -- finding control characters is the point
 const unsafe = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 const escape = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`

@@ -29,6 +29,13 @@ export const json = CliFlag.Boolean("json").pipe(
   CliFlag.withDefault(false)
 )
 
+/** For verbs that can go on telling. */
+export const watch = CliFlag.Boolean("watch").pipe(
+  CliFlag.withoutNegation,
+  CliFlag.withDescription("Go on telling what changes; with --json one event a line"),
+  CliFlag.withDefault(false)
+)
+
 export const root = Command.make("kith").pipe(
   Command.withSharedFlags({
     dataDir: text("data-dir", "DIR", "Where the node keeps its identity and state"),
@@ -44,6 +51,12 @@ export const surroundings = (): Surroundings => ({
   home: homedir(),
   hostname: hostname(),
   cwd: process.cwd()
+})
+
+/** The data directory that was typed or set, or the platform's. */
+export const dataDirectory = Effect.gen(function* () {
+  const { dataDir } = yield* root
+  return yield* Effect.fromResult(readDataDir({ "data-dir": Option.getOrUndefined(dataDir) }, surroundings()))
 })
 
 /** Asks the node of the data directory; the connection ends with the asking. */

@@ -1,4 +1,4 @@
-/** `kith history`: the messages sent and received, oldest first. */
+/** `kith history`: the messages sent and received, oldest first; with `--watch` also those that come. */
 import * as Command from "effect/cli/Command"
 import * as CliFlag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
@@ -9,7 +9,8 @@ import { inertLines } from "../schema/Text.ts"
 import { Usage } from "./Ending.ts"
 import { names, type Names } from "./Names.ts"
 import * as Output from "./Output.ts"
-import { json, withNode } from "./Verb.ts"
+import { json, watch, withNode } from "./Verb.ts"
+import { watching } from "./Watch.ts"
 
 const limitMax = 1000
 
@@ -25,10 +26,33 @@ export const describe = (message: Message, me: PeerId, nameOf: Names): string =>
   return `${when.format(message.sentAt)}  ${from}${to}: ${text}${state}`
 }
 
+/** The messages there are, and then each that comes or advances. */
+const follow = Effect.fnUntraced(function* (query: { readonly limit: number; readonly peer?: string }, json: boolean) {
+  let only: PeerId | undefined
+  return yield* watching({
+    json,
+    first: Effect.fnUntraced(function* (client) {
+      if (query.peer !== undefined) only = (yield* client.peers.find({ query: { query: query.peer } })).id
+      const messages = yield* client.messages.history({ query })
+      return messages.map((message) => ({ _tag: "MessageAdded" as const, message }))
+    }),
+    isWanted: (event) =>
+      (event._tag === "MessageAdded" || event._tag === "MessageChanged") &&
+      (only === undefined || event.message.from === only || event.message.recipients.some(({ peer }) => peer === only)),
+    show: Effect.fnUntraced(function* (client) {
+      const me = (yield* client.node.info()).id
+      const nameOf = yield* names(client)
+      return (event) =>
+        event._tag === "MessageAdded" || event._tag === "MessageChanged" ? describe(event.message, me, nameOf) : ""
+    })
+  })
+})
+
 export const history = Command.make(
   "history",
   {
     json,
+    watch,
     limit: CliFlag.Int("limit").pipe(
       CliFlag.withMetavar("N"),
       CliFlag.withDescription(`Only the newest N, at most ${limitMax}`),
@@ -40,18 +64,18 @@ export const history = Command.make(
       CliFlag.optional
     )
   },
-  Effect.fn("cli.history")(function* ({ json, limit, peer }) {
+  Effect.fn("cli.history")(function* ({ json, limit, peer, watch }) {
     if (limit < 1 || limit > limitMax) {
       return yield* new Usage({
         problem: `--limit is "${limit}"; allowed is 1 to ${limitMax}`,
         see: "kith history --help"
       })
     }
+    const query = { limit, ...(Option.isSome(peer) && { peer: peer.value }) }
+    if (watch) return yield* follow(query, json)
     const found = yield* withNode(
       Effect.fnUntraced(function* (client) {
-        const messages = yield* client.messages.history({
-          query: { limit, ...(Option.isSome(peer) && { peer: peer.value }) }
-        })
+        const messages = yield* client.messages.history({ query })
         if (json) return { messages }
         const me = yield* client.node.info()
         return { messages, shown: { me: me.id, nameOf: yield* names(client) } }
@@ -60,4 +84,11 @@ export const history = Command.make(
     if (found.shown === undefined) return yield* Output.json(found.messages)
     for (const message of found.messages) yield* Output.line(describe(message, found.shown.me, found.shown.nameOf))
   })
-).pipe(Command.withDescription("Show the messages sent and received"))
+).pipe(
+  Command.withDescription("Show the messages sent and received"),
+  Command.withExamples([
+    { command: "kith history --limit 20" },
+    { command: "kith history --peer bob" },
+    { command: "kith history --watch --json" }
+  ])
+)

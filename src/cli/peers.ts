@@ -1,18 +1,56 @@
-/** `kith peers`: everyone this node knows. */
+/** `kith peers`: everyone this node knows; with `--watch` also what changes about them. */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
+import type { Event } from "../schema/Event.ts"
+import type { Peer } from "../schema/Peer.ts"
 import { short } from "../schema/PeerId.ts"
+import { inert } from "../schema/Text.ts"
 import * as Output from "./Output.ts"
-import { json, withNode } from "./Verb.ts"
+import { json, watch, withNode } from "./Verb.ts"
+import { watching } from "./Watch.ts"
+
+/** What the person there says of themselves, in brackets. */
+const statusOf = ({ status, statusText = "" }: Peer): string => {
+  if (status === undefined || (status === "available" && statusText === "")) return ""
+  return statusText === "" ? ` (${status})` : ` (${status}: ${statusText})`
+}
+
+const row = (peer: Peer): ReadonlyArray<string> => [
+  short(peer.id),
+  peer.name,
+  `${peer.state}${statusOf(peer)}`,
+  peer.trust,
+  peer.addresses[0] ?? ""
+]
+
+/** A change as a line, or null where it is not about peers. Pure. */
+export const lineOf = (event: Event): string | null => {
+  if (event._tag === "PeerRemoved") return `${short(event.id)} is forgotten`
+  if (event._tag === "Alarm") return `ALARM: ${inert(event.text)}`
+  return event._tag === "PeerChanged" ? row(event.peer).map(inert).join("  ").trimEnd() : null
+}
 
 export const peers = Command.make(
   "peers",
-  { json },
-  Effect.fn("cli.peers")(function* ({ json }) {
+  { json, watch },
+  Effect.fn("cli.peers")(function* ({ json, watch }) {
+    if (watch) {
+      return yield* watching({
+        json,
+        first: (client) =>
+          Effect.map(client.peers.list(), (peers) => peers.map((peer) => ({ _tag: "PeerChanged" as const, peer }))),
+        isWanted: (event) => lineOf(event) !== null,
+        show: () => Effect.succeed((event) => lineOf(event) ?? "")
+      })
+    }
     const peers = yield* withNode((client) => client.peers.list())
     if (json) return yield* Output.json(peers)
     if (peers.length === 0) return yield* Output.line("no peers yet; add one with: kith add HOST:PORT")
-    const rows = peers.map((peer) => [short(peer.id), peer.name, peer.state, peer.trust, peer.addresses[0] ?? ""])
-    for (const row of Output.table([["ID", "NAME", "STATE", "TRUST", "ADDRESS"], ...rows])) yield* Output.line(row)
+    for (const line of Output.table([["ID", "NAME", "STATE", "TRUST", "ADDRESS"], ...peers.map(row)])) {
+      yield* Output.line(line)
+    }
   })
-).pipe(Command.withDescription("List the peers this node knows"))
+).pipe(
+  Command.withDescription("List the peers this node knows"),
+  Command.withExamples([{ command: "kith peers" }, { command: "kith peers --watch --json" }])
+)

@@ -1,11 +1,12 @@
-/** `kith transfers`: what is sent and received, and what was; the newest first. */
+/** `kith transfers`: what is sent and received, and what was; the newest first; with `--watch` also what becomes of them. */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import type { Transfer } from "../schema/Offer.ts"
 import { inert } from "../schema/Text.ts"
 import { names, type Names } from "./Names.ts"
 import * as Output from "./Output.ts"
-import { json, withNode } from "./Verb.ts"
+import { json, watch, withNode } from "./Verb.ts"
+import { watching } from "./Watch.ts"
 
 /** Characters of a transfer's id that are shown: enough to tell those apart that are kept. */
 export const shortLength = 8
@@ -33,10 +34,36 @@ export const remarks = (transfer: Transfer): ReadonlyArray<string> => [
     : [])
 ]
 
+/** A transfer as one line, which is another one only when its state is, or another tenth is there. Pure. */
+export const lineOf = (transfer: Transfer, nameOf: Names): string => {
+  const way = transfer.direction === "send" ? "to" : "from"
+  const tenths = transfer.totalBytes === 0 ? 0 : Math.floor((10 * transfer.bytes) / transfer.totalBytes)
+  const state = transfer.state === "running" ? `running ${tenths * 10}%` : transfer.state
+  const why = transfer.error === null ? "" : `: ${inert(transfer.error)}`
+  return `${transfer.id.slice(0, shortLength)}  ${state}  ${way} ${nameOf(transfer.peer)}  ${inert(transfer.name)}${why}`
+}
+
+/** The transfers there are, the oldest first, and then what becomes of them. */
+const follow = (json: boolean) =>
+  watching({
+    json,
+    first: (client) =>
+      Effect.map(client.transfers.list(), (all) =>
+        all.toReversed().map((transfer) => ({ _tag: "TransferChanged" as const, transfer }))
+      ),
+    isWanted: (event) => event._tag === "TransferChanged",
+    show: (client) =>
+      Effect.map(
+        names(client),
+        (nameOf) => (event) => (event._tag === "TransferChanged" ? lineOf(event.transfer, nameOf) : "")
+      )
+  })
+
 export const transfers = Command.make(
   "transfers",
-  { json },
-  Effect.fn("cli.transfers")(function* ({ json }) {
+  { json, watch },
+  Effect.fn("cli.transfers")(function* ({ json, watch }) {
+    if (watch) return yield* follow(json)
     const { nameOf, transfers } = yield* withNode(
       Effect.fnUntraced(function* (client) {
         const transfers = yield* client.transfers.list()
@@ -55,4 +82,7 @@ export const transfers = Command.make(
       for (const remark of remarks(transfer)) yield* Output.line(`${" ".repeat(shortLength)}  ${remark}`)
     }
   })
-).pipe(Command.withDescription("List what is being sent and received, and what was"))
+).pipe(
+  Command.withDescription("List what is being sent and received, and what was"),
+  Command.withExamples([{ command: "kith transfers" }, { command: "kith transfers --watch --json" }])
+)

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Logs from "./Logs.ts"
-import { readSettings, type Typed } from "./Settings.ts"
+import { readSettings, type Typed, variable } from "./Settings.ts"
 import { root, surroundings, text } from "./Verb.ts"
 
 const flags = {
@@ -52,16 +52,19 @@ export const up = Command.make(
       "log-level": Option.getOrUndefined(logLevel)
     }
     const settings = yield* Effect.fromResult(readSettings(typed, surroundings()))
-    const { greet, watch } = yield* Effect.promise(() => import("./Console.ts"))
+    const { attend, greet } = yield* Effect.promise(() => import("./Console.ts"))
     const node = yield* Effect.promise(() => import("./Node.ts"))
-    const pretty = settings.logFormat === "pretty"
+    const isOnTerminal = settings.logFormat === "pretty" && process.stdout.isTTY
+    // A person at a terminal is told what happens, in words, and of the log what needs them, unless they asked for more.
+    const isLevelChosen = typed["log-level"] !== undefined || (process.env[variable("log-level")] ?? "") !== ""
+    const level = isOnTerminal && !isLevelChosen ? "warn" : settings.logLevel
     const run = Effect.gen(function* () {
       const services = yield* Layer.build(node.layer(settings.node))
       yield* Effect.provideContext(greet(settings.logFormat), services)
-      if (pretty && process.stdout.isTTY) yield* Effect.forkScoped(Effect.provideContext(watch, services))
+      if (isOnTerminal) yield* Effect.provideContext(attend, services)
       return yield* Effect.never
     })
-    return yield* run.pipe(Effect.scoped, Effect.provide(Logs.layer(settings.logFormat, settings.logLevel)))
+    return yield* run.pipe(Effect.scoped, Effect.provide(Logs.layer(settings.logFormat, level)))
   })
 ).pipe(
   Command.withDescription("Run a node until it is stopped; every flag can also be set in the environment"),

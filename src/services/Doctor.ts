@@ -106,14 +106,24 @@ const clock = (now: number): ReadonlyArray<Finding> =>
         )
       ]
 
+const checks = {
+  "data directory": "folder",
+  "receive folder": "folder",
+  key: "key",
+  "control file": "control"
+} as const
+
 const place = (facts: PlaceFacts): ReadonlyArray<Finding> => {
   const { mode, path, problem, what } = facts
   const about = (severity: Severity, text: string, remedy: string | null = null) =>
-    finding(severity, what === "key" || what === "control file" ? "key" : "folder", path, `${what}: ${text}`, remedy)
+    finding(severity, checks[what], path, checks[what] === "folder" ? `${what}, ${text}` : text, remedy)
   const elsewhere = what === "receive folder" ? "--received" : "--data-dir"
   switch (problem) {
     case "missing":
-      return [about("ok", what === "receive folder" ? "is made when something comes" : "is made at the first start")]
+      return [
+        about("ok", what === "receive folder" ? "is made when something comes" : "is made at the first start"),
+        ...disk(facts)
+      ]
     case "noDirectory":
       return [about("problem", "is not a directory", `Move it away, or choose another with ${elsewhere}`)]
     case "unreadable":
@@ -211,6 +221,31 @@ const discovery = (facts: NodeFacts): ReadonlyArray<Finding> => {
       ? [finding("problem", "interface", "", "this machine is on no network", "Connect it: cable, Wi-Fi or VPN")]
       : outward.map((one) => outlet(one, facts)))
   ]
+}
+
+/** What is known of interfaces while nobody announces anything. */
+export const diagnoseInterfaces = (
+  interfaces: ReadonlyArray<InterfaceFacts>,
+  discoveryPort: number
+): ReadonlyArray<Finding> => {
+  const outward = interfaces.filter((one) => one.kind !== "loopback")
+  if (outward.length === 0) {
+    return [finding("problem", "interface", "", "this machine is on no network", "Connect it: cable, Wi-Fi or VPN")]
+  }
+  return outward.map((one) => {
+    const [failed] = one.sent
+    const subject = `${one.name} ${one.address}`
+    const what = `${kinds[one.kind]}${one.isIpv6Only ? "IPv6 only, " : ""}`
+    return failed === undefined || failed.error === null
+      ? finding("ok", "interface", subject, `${what}a node can announce itself here`)
+      : finding(
+          severityOf(one),
+          "interface",
+          subject,
+          `${what}nothing can be sent: ${failed.error}`,
+          refusalRemedy(failed.error, discoveryPort)
+        )
+  })
 }
 
 const kinds: Record<InterfaceKind, string> = {

@@ -27,6 +27,8 @@ export interface Ran {
 export interface Options {
   readonly env?: Record<string, string>
   readonly cwd?: string
+  /** A pipe that can be written to; without it the input is empty. */
+  readonly stdin?: "pipe"
 }
 
 /** Starts the command; it is killed with the scope, if it still runs then. */
@@ -35,7 +37,7 @@ export const start = (args: ReadonlyArray<string>, options: Options = {}) =>
     Effect.sync(() => {
       const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("KITH_"))
       const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", main, ...args], {
-        stdio: ["ignore", "pipe", "pipe"],
+        stdio: [options.stdin ?? "ignore", "pipe", "pipe"],
         env: { ...Object.fromEntries(inherited), NODE_COMPILE_CACHE: compileCache, ...options.env },
         ...(options.cwd !== undefined && { cwd: options.cwd })
       })

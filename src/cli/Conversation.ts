@@ -1,0 +1,193 @@
+/**
+ * What `kith chat` does: shows the latest messages and who is here, then what comes in while lines are typed. It ends
+ * when the input does or the node stops; the connection and the terminal are its scope's.
+ */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import { resolve } from "node:path"
+import type { Event } from "../schema/Event.ts"
+import { isOver, type Transfer } from "../schema/Offer.ts"
+import type { PeerId } from "../schema/PeerId.ts"
+import { inert, inertLines } from "../schema/Text.ts"
+import * as ChatLine from "./ChatLine.ts"
+import type { Client } from "./Client.ts"
+import { Failed } from "./Ending.ts"
+import { describe } from "./history.ts"
+import { names, type Names } from "./Names.ts"
+import * as Progress from "./Progress.ts"
+import { outcome as said } from "./say.ts"
+import { outcome as sent } from "./send.ts"
+import * as Terminal from "./Terminal.ts"
+import { shortLength } from "./transfers.ts"
+
+/** Messages shown at the beginning. */
+const shownAtFirst = 20
+
+/** Milliseconds in which a connected peer has a message; the next line is read after that. */
+const patience = 300
+
+const stopped = new Failed({ problem: "the node has stopped" })
+
+export const converse = Effect.fn("cli.converse")(function* (client: Client, first: string | null) {
+  const events = yield* client.node.events({ headers: {} })
+  const me = (yield* client.node.info()).id
+  let nameOf: Names = yield* names(client)
+  let to = first === null ? null : yield* client.peers.find({ query: { query: first } })
+  const here = new Map<PeerId, string>()
+  const offers = new Map<Transfer["id"], Transfer>()
+  const states = new Map<Transfer["id"], Transfer["state"]>()
+  const people = () => [...here.values()].toSorted()
+  const terminal = yield* Terminal.open((line) => complete(line, people()))
+  const { print } = terminal
+
+  const prompt = Effect.suspend(() => terminal.prompt(to === null ? "everyone> " : `${nameOf(to.id)}> `))
+  const who = Effect.suspend(() => {
+    const line = here.size === 0 ? "nobody is here" : `here: ${people().join(", ")}`
+    return print(to === null ? line : `${line}; you talk to ${nameOf(to.id)}`)
+  })
+
+  const peerChanged = Effect.fnUntraced(function* (peer: Extract<Event, { readonly _tag: "PeerChanged" }>["peer"]) {
+    const was = here.get(peer.id)
+    if (peer.state === "connected") {
+      if (was === undefined || was !== nameOf(peer.id)) nameOf = yield* names(client)
+      here.set(peer.id, nameOf(peer.id))
+      if (was === undefined) return yield* print(`* ${nameOf(peer.id)} is here`)
+      if (was !== nameOf(peer.id)) yield* print(`* ${was} is ${nameOf(peer.id)} now`)
+    } else if (here.delete(peer.id)) yield* print(`* ${was} left`)
+  })
+
+  const transferChanged = Effect.fnUntraced(function* (transfer: Transfer) {
+    if (states.get(transfer.id) === transfer.state) return
+    states.set(transfer.id, transfer.state)
+    if (isOver(transfer.state)) states.delete(transfer.id)
+    if (transfer.state === "offered" && transfer.direction === "receive") {
+      offers.set(transfer.id, transfer)
+      const id = transfer.id.slice(0, shortLength)
+      return yield* print(
+        `* ${nameOf(transfer.peer)} offers ${Progress.whatOf(transfer)}: /accept ${id} or /decline ${id}`
+      )
+    }
+    offers.delete(transfer.id)
+    if (!isOver(transfer.state)) return
+    const lines =
+      transfer.direction === "send"
+        ? sent(transfer, nameOf)
+        : [
+            `${transfer.state}: ${Progress.whatOf(transfer)} from ${nameOf(transfer.peer)}`,
+            ...transfer.published.map((path) => `  in ${inert(path)}`)
+          ]
+    for (const line of lines) yield* print(`* ${line}`)
+  })
+
+  const happened = (event: Event) => {
+    switch (event._tag) {
+      case "MessageAdded": {
+        const { message } = event
+        if (message.from === me) return Effect.void
+        const aside = message.to === null ? "" : " (to you)"
+        return print(`${nameOf(message.from)}${aside}: ${inertLines(message.text).replaceAll("\n", "\n  ")}`)
+      }
+      case "PeerChanged":
+        return peerChanged(event.peer)
+      case "PeerRemoved":
+        return Effect.sync(() => here.delete(event.id))
+      case "TransferChanged":
+        return transferChanged(event.transfer)
+      case "Alarm":
+        return print(`ALARM: ${inert(event.text)}`)
+      case "Missed":
+        return print("* some of what happened was missed; see: kith history")
+      default:
+        return Effect.void
+    }
+  }
+
+  const decide = Effect.fnUntraced(function* (accept: boolean, given: string | null) {
+    const [only, another] = offers.keys()
+    if (given === null && (only === undefined || another !== undefined)) {
+      return yield* print(only === undefined ? "nothing is offered" : "several offers wait: say which, by its id")
+    }
+    const { id } = yield* client.transfers.find({ query: { query: given ?? only ?? "" } })
+    if (accept) yield* client.transfers.accept({ params: { id }, payload: {} })
+    else yield* client.transfers.decline({ params: { id } })
+  })
+
+  const act = Effect.fnUntraced(function* (line: ChatLine.Line) {
+    switch (line._tag) {
+      case "Say": {
+        const payload = { text: line.text, to: to?.id ?? null, wait: patience }
+        const message = yield* client.messages.say({ payload })
+        if (message.recipients.length === 0) return yield* print("* nobody is here: no one received it")
+        if (message.state === "delivered" || message.state === "read") return
+        return yield* Effect.forEach(said(message, nameOf), (text) => print(`* ${text}`), { discard: true })
+      }
+      case "To":
+        to = line.peer === null ? null : yield* client.peers.find({ query: { query: line.peer } })
+        return terminal.isInteractive ? yield* prompt : yield* who
+      case "Who":
+        return yield* who
+      case "Send": {
+        const payload = { paths: line.paths.map((path) => resolve(path)), to: to === null ? null : [to.id] }
+        const views = yield* client.transfers.send({ payload })
+        for (const view of views) states.set(view.id, view.state)
+        return yield* print(`* offered to ${views.map((view) => nameOf(view.peer)).join(", ")}`)
+      }
+      case "Decide":
+        return yield* decide(line.accept, line.id)
+      case "Help":
+        return yield* Effect.forEach(ChatLine.help, print, { discard: true })
+      case "Wrong":
+        return yield* print(`* ${line.problem}`)
+      case "Nothing":
+      case "Quit":
+        return
+    }
+  })
+
+  const typed = terminal.lines.pipe(
+    Stream.map(ChatLine.read),
+    Stream.takeWhile((line) => line._tag !== "Quit"),
+    Stream.runForEach((line) =>
+      act(line).pipe(
+        // A mistyped name ends nothing; a node that is gone is noticed by the events.
+        Effect.catch((error) => print(`* ${inert(messageOf(error))}`)),
+        Effect.andThen(prompt)
+      )
+    )
+  )
+
+  for (const peer of yield* client.peers.list()) {
+    if (peer.state === "connected") here.set(peer.id, nameOf(peer.id))
+  }
+  const latest = yield* client.messages.history({
+    query: { limit: shownAtFirst, ...(to !== null && { peer: to.id }) }
+  })
+  for (const message of latest) yield* print(describe(message, me, nameOf))
+  yield* who
+  for (const transfer of yield* client.transfers.list()) {
+    if (isOver(transfer.state)) continue
+    if (transfer.state === "offered" && transfer.direction === "receive") yield* transferChanged(transfer)
+    else states.set(transfer.id, transfer.state)
+  }
+  yield* prompt
+  const watching = yield* Effect.forkScoped(
+    events.pipe(
+      Stream.runForEach(({ data }) => happened(data)),
+      // However the stream of events breaks, it means the same to the person who talks.
+      Effect.mapError(() => stopped),
+      Effect.andThen(stopped)
+    )
+  )
+  yield* Effect.raceFirst(typed, Fiber.join(watching))
+})
+
+const messageOf = (error: { readonly message: string }): string => error.message
+
+const commands = ["/to ", "/who", "/send ", "/accept", "/decline", "/quit", "/help"]
+
+/** What the beginning of a line may become: commands, and after /to the names of who is here. */
+const complete = (line: string, people: ReadonlyArray<string>): ReadonlyArray<string> => {
+  if (line.startsWith("/to ")) return people.map((name) => `/to ${name}`).filter((whole) => whole.startsWith(line))
+  return line.startsWith("/") ? commands.filter((command) => command.startsWith(line)) : []
+}
