@@ -20,6 +20,8 @@ export class Intake {
   readonly digests = new Digests()
   /** Bytes written. */
   bytes = 0
+  /** Files of which every byte is written, or about to be. */
+  filesDone = 0
   /** Blocks still to be written of files that have several and are begun. */
   private readonly remaining = new Map<number, number>()
 
@@ -48,7 +50,10 @@ export class Intake {
   finishes(place: BlockPlace): boolean {
     const left = (this.remaining.get(place.entry) ?? this.entries.blockCount(place.entry)) - 1
     if (left > 0) this.remaining.set(place.entry, left)
-    else this.remaining.delete(place.entry)
+    else {
+      this.remaining.delete(place.entry)
+      this.filesDone++
+    }
     return left === 0
   }
 
@@ -66,6 +71,16 @@ export class Intake {
     this.digests.set(number, digest)
   }
 
+  /** These entries are not wanted, as was decided before any block of them came. */
+  leave(entries: Ranges): void {
+    for (const [first, count] of entries.toArray()) {
+      this.leftOut.add(first, count)
+      for (let at = first; at < first + count; at++) {
+        this.settled.add(this.entries.firstBlock(at), this.entries.blockCount(at))
+      }
+    }
+  }
+
   /** How far into the file of this entry something was written, in bytes. */
   extent(entry: number): number {
     const first = this.entries.firstBlock(entry)
@@ -80,6 +95,7 @@ export class Intake {
   forget(entry: number): void {
     const first = this.entries.firstBlock(entry)
     const end = first + this.entries.blockCount(entry)
+    if (end > first && this.settled.missing(first, end) === undefined) this.filesDone--
     for (let number = first; number < end; number++) {
       if (this.settled.remove(number)) this.bytes -= this.entries.place(number)?.length ?? 0
     }

@@ -9,15 +9,17 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import { limits } from "../config.ts"
-import { Frame } from "../schema/Frame.ts"
+import { Frame, type FrameOf } from "../schema/Frame.ts"
 import { ManifestCheck, type MemoryRoom } from "../schema/ManifestCheck.ts"
-import type { ConflictPolicy, TransferPriority } from "../schema/Offer.ts"
+import { type ConflictPolicy, publishedMax, renamedOf, type TransferPriority } from "../schema/Offer.ts"
 import type { FileStoreError } from "../services/FileStore.ts"
+import { type Choice, choose, without } from "./Choice.ts"
 import { DataLane, LaneError } from "./DataLane.ts"
 import { type Kept, ReceivedFiles } from "./ReceivedFiles.ts"
 import type { Unreadable } from "./ReceiveJournal.ts"
+import type { Intake } from "./Intake.ts"
 import { pullBlocks } from "./ReceiveLane.ts"
-import { fit, pullManifest } from "./ReceiveManifest.ts"
+import { fit, pullManifest, Unacceptable } from "./ReceiveManifest.ts"
 import { controlOf, short } from "./SendActor.ts"
 import {
   type Actor,
@@ -78,6 +80,7 @@ export const receiveActor = Effect.fn("ReceiveActor")(function* (
     initial: receiving({ ...options, ...(options.kept === undefined ? {} : { runs: options.kept.runs }) }),
     step: stepReceiving,
     shown: shownReceiving,
+    weigh: (letter, state) => receiver.weigh(letter, state),
     read: (letter, state) => receiver.read(letter, state),
     act: (action, inbound) => Effect.asVoid(receiver.act(action, inbound))
   })
@@ -95,6 +98,10 @@ class Receiver {
   readonly files: ReceivedFiles
   /** Whether it is its turn: the newest answer. */
   private readonly turn: Queue.Enqueue<boolean>
+  /** What a person said to take before the list was there. */
+  private only: ReadonlyArray<string> | undefined
+  /** What a person does not take, until the answer is given. */
+  private choice: Choice | undefined
   /** A person here said how urgent it is: what the sender says of that does not count any more. */
   private urgencyIsOurs = false
   constructor(
@@ -180,10 +187,35 @@ class Receiver {
         return state.accepted ? Option.none() : Option.some(ReceiveMessage.Decline({ reason: "it was declined" }))
       case "accept":
         if (state.accepted) return Option.none()
+        // A list that is not known yet is chosen from when it is.
+        if (this.files.intake === undefined) this.only = action.only
+        else if (action.only !== undefined && this.choice === undefined) return Option.none()
         this.files.conflict = action.conflict ?? this.files.conflict
         return Option.some(ReceiveMessage.Accept())
     }
   }
+
+  /** A person takes a part of it: finds out which before the answer is weighed. */
+  weigh(letter: Letter, state: Receiving): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      if (letter._tag !== "Person" || letter.action._tag !== "accept" || state.accepted) return
+      const { intake } = this.files
+      const { only } = letter.action
+      this.choice =
+        intake === undefined || only === undefined ? undefined : yield* choose(intake.entries, intake.leftOut, only)
+    })
+  }
+
+  /** From now on the list is what was taken of it. */
+  private readonly take = Effect.suspend(() => {
+    const { choice, record } = this
+    const { intake } = this.files
+    if (choice === undefined || intake === undefined) return Effect.void
+    this.choice = undefined
+    intake.leave(choice.refused)
+    const { bytes, directories, files } = without(intake.entries, intake.leftOut).totals
+    return this.tools.book.change(record, { files, directories, totalBytes: bytes, notTaken: choice.shown })
+  })
 
   private prioritise(priority: TransferPriority): void {
     const { record, tools } = this
@@ -246,7 +278,10 @@ class Receiver {
       case "Publish":
         return this.worker(this.publish)
       case "TellAccepted":
-        return actor.say(Frame.cases.OfferReply.make({ transfer, decision: "accepted", reason: "" }))
+        return Effect.andThen(
+          this.take,
+          Effect.suspend(() => actor.say(this.accepted))
+        )
       case "TellDeclined":
         return this.sayLast(
           Frame.cases.OfferReply.make({ transfer, decision: "declined", reason: short(action.reason) })
@@ -262,6 +297,16 @@ class Receiver {
       case "TellDone":
         return this.sayLast(doneOf(this.record, action.outcome))
     }
+  }
+
+  private get accepted(): FrameOf<"OfferReply"> {
+    const { intake } = this.files
+    const yes = { transfer: this.record.id, decision: "accepted", reason: "" } as const
+    return Frame.cases.OfferReply.make(
+      intake === undefined || intake.leftOut.size === 0
+        ? yes
+        : { ...yes, taken: without(intake.entries, intake.leftOut).totals }
+    )
   }
 
   /** Kept too, for a sender that is away now and asks again. */
@@ -283,8 +328,14 @@ class Receiver {
     )
   }
 
+  private progress(): void {
+    const { intake } = this.files
+    this.record.bytes = intake?.bytes ?? 0
+    this.record.filesDone = intake?.filesDone ?? 0
+  }
+
   private readonly showBytes = Effect.suspend(() => {
-    this.record.bytes = this.files.intake?.bytes ?? 0
+    this.progress()
     return this.tools.book.change(this.record, {})
   })
 
@@ -294,12 +345,12 @@ class Receiver {
       Effect.gen({ self: this }, function* () {
         const { intake, listed } = yield* this.files.restore
         const { record, tools } = this
-        const { problemCount, problems, totals } = listed
+        const { problemCount, problems } = listed
         record.view = { ...record.view, problems, problemCount }
         for (const [entry, reason] of intake.failed) tools.book.problem(record, intake.entries.path(entry), reason)
-        record.bytes = intake.bytes
-        const { directories, files } = totals
-        yield* tools.book.change(record, { files, directories, totalBytes: intake.totalBytes })
+        this.progress()
+        const { bytes, directories, files } = without(intake.entries, intake.leftOut).totals
+        yield* tools.book.change(record, { files, directories, totalBytes: bytes })
         yield* this.actor.tell(ReceiveMessage.Listed({ lanes: 1 }))
       })
     )
@@ -339,8 +390,10 @@ class Receiver {
         {
           intake,
           staging: journal.staging,
+          // Said once: the other lanes are of the same transfer.
+          taken: number === 0 && intake.leftOut.size > 0 ? without(intake.entries, intake.leftOut).taken : [],
           keep: (ranges) => journal.keep(intake, ranges),
-          onProgress: () => void (this.record.bytes = intake.bytes),
+          onProgress: () => this.progress(),
           onBlock: this.actor.tell(ReceiveMessage.Progress({ lane: number })),
           onFailed: (entry, reason) => this.tools.book.problem(this.record, intake.entries.path(entry), reason)
         },
@@ -366,9 +419,18 @@ class Receiver {
         tools.book.problem(record, entries.path(entry), reason)
       )
       const intake = this.files.learnt(entries, leftOut)
+      if (this.only !== undefined) yield* this.chooseEarly(intake, this.only)
       const { directories, files } = entries.totals
       yield* tools.book.change(record, { files, directories, totalBytes: intake.totalBytes })
       yield* this.actor.tell(ReceiveMessage.Listed({ lanes: 1 }))
+    })
+  }
+
+  private chooseEarly(intake: Intake, only: ReadonlyArray<string>) {
+    return Effect.gen({ self: this }, function* () {
+      this.choice = yield* choose(intake.entries, intake.leftOut, only)
+      if (this.choice !== undefined) return
+      return yield* new Unacceptable({ reason: "nothing in it has the names that were asked for" })
     })
   }
 
@@ -384,9 +446,11 @@ class Receiver {
   private get publish() {
     return Effect.gen({ self: this }, function* () {
       const { book } = this.tools
-      const { failures, outcome, paths } = yield* this.files.publish
+      const { failures, names, outcome, paths } = yield* this.files.publish
       for (const failure of failures) book.problem(this.record, failure.path, failure.message)
-      yield* book.change(this.record, { published: paths })
+      this.record.names = names
+      if (outcome.state === "done") this.record.filesDone = this.record.view.files
+      yield* book.change(this.record, { published: paths, renamed: renamedOf(names) })
       yield* this.files.finish(outcome)
       yield* this.actor.tell(ReceiveMessage.Published({ outcome }))
     })
@@ -409,5 +473,6 @@ export const doneOf = (record: TransferRecord, outcome: Outcome): Frame =>
     transfer: record.id,
     outcome: outcome.state === "done" || outcome.state === "partial" ? outcome.state : "failed",
     failed: record.view.problems.slice(0, 100).map(({ path, reason }) => ({ path, reason: short(reason) })),
-    error: short(outcome.error ?? "")
+    error: short(outcome.error ?? ""),
+    ...(record.names.length === 0 ? {} : { published: record.names.slice(0, publishedMax) })
   })

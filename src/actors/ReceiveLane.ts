@@ -20,6 +20,8 @@ import { Asked, type Intake, rangesMax } from "./Intake.ts"
 export interface Taking {
   readonly intake: Intake
   readonly staging: Staging
+  /** The entries that are taken, to be told to the sender; nothing where that is all. */
+  readonly taken: ReadonlyArray<Range>
   /** These blocks are synced: keeps that, before the sender hears of it. */
   readonly keep: (ranges: ReadonlyArray<Range>) => Effect.Effect<void, FileStoreError>
   /** The intake's bytes have changed. */
@@ -60,6 +62,7 @@ export const pullBlocks = (
 ): Effect.Effect<void, LaneError | FileStoreError> =>
   Effect.scoped(
     Effect.gen(function* () {
+      yield* tellTaken(lane, taking.taken)
       const leases = yield* pool.leases("receive")
       const puller = new Puller(lane, taking, leases, {
         batches: yield* Queue.bounded<Batch, Cause.Done>(2),
@@ -72,6 +75,14 @@ export const pullBlocks = (
       yield* Effect.catchTag(puller.report, "LaneError", () => Effect.void)
     })
   )
+
+const tellTaken = (lane: DataLane, taken: ReadonlyArray<Range>): Effect.Effect<void, LaneError> => {
+  const frames: Array<DataFrame> = []
+  for (let at = 0; at < taken.length; at += safeMax) {
+    frames.push({ _tag: "Taken", ranges: taken.slice(at, at + safeMax), last: at + safeMax >= taken.length })
+  }
+  return lane.send(...frames)
+}
 
 class Puller {
   private readonly lane: DataLane

@@ -9,6 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import { relative } from "node:path"
 import type { EntryList } from "../schema/EntryList.ts"
 import type { ConflictPolicy } from "../schema/Offer.ts"
 import type { Ranges } from "../schema/Ranges.ts"
@@ -203,7 +204,8 @@ export class ReceivedFiles {
     const passing = failures.find((failure) => failure.mayPass)
     if (passing !== undefined) return yield* passing
     const paths = [...published.values()]
-    return { paths, failures, outcome: outcomeOf(intake, paths.length, failures[0]) }
+    const names = [...published].map(([path, at]) => ({ path, name: relative(staging.root, at) }))
+    return { paths, names, failures, outcome: outcomeOf(intake, paths.length, failures[0]) }
   })
 
   /** It is over: keeps how, for a sender that asks again, and removes what is left. */
@@ -233,6 +235,8 @@ export class ReceivedFiles {
 
 export interface Published {
   readonly paths: ReadonlyArray<string>
+  /** What each of the top entries is called now, below the receive folder. */
+  readonly names: ReadonlyArray<{ readonly path: string; readonly name: string }>
   readonly failures: ReadonlyArray<FileStoreError>
   readonly outcome: Outcome
 }

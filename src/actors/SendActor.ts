@@ -11,11 +11,13 @@ import { limits } from "../config.ts"
 import type { EntryList } from "../schema/EntryList.ts"
 import { type FrameOf, Frame } from "../schema/Frame.ts"
 import type { JournalRecord } from "../schema/Journal.ts"
+import { renamedOf, type Transfer as View } from "../schema/Offer.ts"
 import { Ranges } from "../schema/Ranges.ts"
 import { byteLength, nameMaxBytes } from "../schema/Text.ts"
 import type { Picked, Source } from "../services/FileStore.ts"
 import * as TransferArchive from "../services/TransferArchive.ts"
 import { DataLane, LaneError } from "./DataLane.ts"
+import { SafeCount } from "./SafeCount.ts"
 import { serve } from "./SendLane.ts"
 import { answered, type Inbound, live, type Mailbox, makeActor, refused, type Tools } from "./TransferActor.ts"
 import type { Letter, PersonAction, TransferRecord } from "./TransferBook.ts"
@@ -48,7 +50,14 @@ export const sendActor = Effect.fn("SendActor")(function* (
   const { kept } = options
   const failed = new Map<number, string>(kept?.failed)
   const keep = yield* keeping(tools, record)
-  const safe = new Ranges()
+  let counted: SafeCount | undefined
+  /** One for all lanes, once there is a list. */
+  const countOf = (entries: EntryList) => (counted ??= new SafeCount(entries))
+  const show = ({ bytes, files }: SafeCount) => {
+    record.bytes = bytes
+    record.filesDone = files
+  }
+  let taken = new Ranges()
   const walked = yield* Deferred.make<{ readonly walk: Walked; readonly source: Source }>()
 
   yield* Effect.forkScoped(
@@ -57,9 +66,11 @@ export const sendActor = Effect.fn("SendActor")(function* (
       Effect.matchEffect({
         onFailure: (reason) => actor.tell(SendMessage.Broken({ reason })),
         onSuccess: (walk) => {
+          const safe = countOf(walk.entries)
           for (const [first, count] of kept?.safe ?? []) {
-            record.bytes += newlySafe(walk.entries, safe, first, count)
+            safe.add(first, count)
           }
+          show(safe)
           for (const [entry, reason] of failed) tools.book.problem(record, walk.entries.path(entry), reason)
           return actor.tell(SendMessage.Listed())
         }
@@ -83,7 +94,15 @@ export const sendActor = Effect.fn("SendActor")(function* (
           },
           onSafe: (ranges) => {
             keep.note({ _tag: "Safe", ranges })
-            for (const [first, count] of ranges) record.bytes += newlySafe(entries, safe, first, count)
+            const safe = countOf(entries)
+            for (const [first, count] of ranges) safe.add(first, count)
+            show(safe)
+          },
+          onTaken: (ranges, last) => {
+            for (const [first, count] of ranges) taken.add(first, count)
+            if (!last) return
+            record.view = { ...record.view, notTaken: notTakenOf(entries, taken) }
+            taken = new Ranges()
           }
         },
         tools.pool
@@ -194,17 +213,17 @@ const offerOf = (record: TransferRecord): FrameOf<"Offer"> => {
 export const controlOf = (record: TransferRecord, action: "pause" | "resume" | "cancel", reason: string) =>
   Frame.cases.TransferControl.make({ transfer: record.id, action, reason: short(reason) })
 
-/** Bytes of blocks that were not safe before. */
-const newlySafe = (entries: EntryList, safe: Ranges, first: number, count: number): number => {
-  let bytes = 0
-  for (let number = first; number < first + count;) {
-    const run = safe.missing(number, first + count)
+/** What the receiver does not take, as it is shown. */
+const notTakenOf = (entries: EntryList, taken: Ranges): NonNullable<View["notTaken"]> => {
+  const paths: Array<string> = []
+  for (let at = 0; paths.length < limits.problemsShownMax;) {
+    const run = taken.missing(at, entries.length)
     if (run === undefined) break
-    for (let block = run[0]; block < run[0] + run[1]; block++) bytes += entries.place(block)?.length ?? 0
-    number = run[0] + run[1]
+    const [first, count] = run
+    at = first + count
+    for (let i = first; i < at && paths.length < limits.problemsShownMax; i++) paths.push(entries.path(i))
   }
-  safe.add(first, count)
-  return bytes
+  return { count: entries.length - taken.size, paths }
 }
 
 const read = (letter: Letter, state: Sending, tools: Tools, record: TransferRecord): Option.Option<SendMessage> => {
@@ -260,9 +279,12 @@ const readFrame = (
 ): Option.Option<SendMessage> => {
   switch (frame._tag) {
     case "OfferReply":
-      return Option.some(
-        frame.decision === "accepted" ? SendMessage.Accepted() : SendMessage.Declined({ reason: frame.reason })
-      )
+      if (frame.decision === "declined") return Option.some(SendMessage.Declined({ reason: frame.reason }))
+      if (frame.taken !== undefined) {
+        const { bytes, directories, files } = frame.taken
+        record.view = { ...record.view, files, directories, totalBytes: bytes }
+      }
+      return Option.some(SendMessage.Accepted())
     case "TransferControl":
       return Option.some(readControl(frame))
     case "TransferStatus":
@@ -283,6 +305,11 @@ const outcomeOf = (frame: FrameOf<"TransferDone">, state: Sending, tools: Tools,
   const known = new Set(record.view.problems.map((problem) => problem.path))
   for (const { path, reason } of frame.failed) if (!known.has(path)) tools.book.problem(record, path, reason)
   // All that could be safe is: what is missing is named.
-  if (frame.outcome === "done" && state.accepted) record.bytes = record.view.totalBytes
+  if (frame.outcome === "done" && state.accepted) {
+    record.bytes = record.view.totalBytes
+    record.filesDone = record.view.files
+  }
+  const names = frame.published ?? []
+  record.view = { ...record.view, published: names.map(({ name }) => name), renamed: renamedOf(names) }
   return { state: frame.outcome, error: frame.error === "" ? null : frame.error }
 }

@@ -20,6 +20,8 @@ export interface Serving {
   /** Entries that cannot be sent, and why. */
   readonly failed: Map<number, string>
   readonly onFailed: (entry: number, reason: string) => void
+  /** The receiver takes these entries, and no others once it said the last of them. */
+  readonly onTaken: (ranges: ReadonlyArray<Range>, last: boolean) => void
   /** The receiver will not ask for these again. */
   readonly onSafe: (ranges: ReadonlyArray<Range>) => void
 }
@@ -76,6 +78,7 @@ export const serve = (lane: DataLane, serving: Serving, pool: BlockPool): Effect
 const hear = (lane: DataLane, serving: Serving, asked: Queue.Enqueue<Ask>) =>
   Effect.gen(function* () {
     const { blocks } = serving.entries.totals
+    let taken = 0
     while (true) {
       const incoming = yield* lane.read
       if (incoming._tag === "Block") return yield* broken("a block came from the receiver")
@@ -88,6 +91,15 @@ const hear = (lane: DataLane, serving: Serving, asked: Queue.Enqueue<Ask>) =>
           if (frame.first + frame.count > blocks)
             return yield* broken(`block ${frame.first + frame.count - 1} is wanted`)
           yield* Queue.offer(asked, frame)
+          break
+        case "Taken":
+          for (const [first, count] of frame.ranges) {
+            // In order, so that there are never more ranges than entries.
+            if (first < taken || count < 1) return yield* broken("what is taken is not in order")
+            taken = first + count
+          }
+          if (taken > serving.entries.length) return yield* broken(`entry ${taken - 1} is taken`)
+          serving.onTaken(frame.ranges, frame.last)
           break
         case "Safe":
           if (frame.ranges.some(([first, count]) => first + count > blocks)) return yield* broken("too much is safe")

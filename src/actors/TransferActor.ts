@@ -21,7 +21,7 @@ import type { FileStore } from "../services/FileStore.ts"
 import { NotPossible } from "../services/Transfer.ts"
 import type { BlockPool } from "./BlockPool.ts"
 import type { DataLane, LaneError } from "./DataLane.ts"
-import type { Letter, TransferBook, TransferRecord } from "./TransferBook.ts"
+import type { Letter, PersonAction, TransferBook, TransferRecord } from "./TransferBook.ts"
 import { type Outcome, type Pause, pausedBy, type Prospect } from "./TransferState.ts"
 import type { Turns } from "./Turns.ts"
 
@@ -137,6 +137,7 @@ export const refused = (inbound: Inbound, reason: string): Effect.Effect<void> =
 
 /** What the machine of either role has. */
 interface Stateful {
+  readonly listed: boolean
   readonly outcome: Outcome | null
   readonly pause: Pause
 }
@@ -145,6 +146,8 @@ export interface Machine<State extends Stateful, Message, Action> {
   readonly initial: State
   readonly step: (state: State, message: Message) => readonly [State, ReadonlyArray<Action>]
   readonly shown: (state: State) => Shown
+  /** What has to be found out before a letter can be read. Others wait meanwhile. */
+  readonly weigh?: (letter: Letter, state: State) => Effect.Effect<void>
   /** What a letter means to this role; none where it means nothing. */
   readonly read: (letter: Letter, state: State) => Option.Option<Message>
   /** Does what was decided. It must be quick: long work goes to workers. `inbound`: the lane that was just handed in. */
@@ -174,13 +177,18 @@ export const live = <State extends Stateful, Message, Action>(
     let state = machine.initial
     while (true) {
       const letter = yield* Queue.take(mailbox)
+      if (letter._tag === "Person" && machine.weigh !== undefined) yield* machine.weigh(letter, state)
       const message = letter._tag === "Own" ? Option.some(letter.message) : machine.read(letter, state)
       let actions: ReadonlyArray<Action> = []
       if (Option.isSome(message)) [state, actions] = machine.step(state, message.value)
       const inbound = letter._tag === "Lane" ? letter : undefined
       const { outcome } = state
       if (outcome === null)
-        yield* tools.book.change(record, { state: machine.shown(state), pausedBy: pausedBy(state.pause) })
+        yield* tools.book.change(record, {
+          state: machine.shown(state),
+          listed: state.listed,
+          pausedBy: pausedBy(state.pause)
+        })
       for (const action of actions) yield* machine.act(action, inbound)
       const asker = letter._tag === "Person" ? letter : undefined
       if (outcome !== null) return { outcome, asker } satisfies Ending
@@ -198,11 +206,14 @@ const reply = (letter: Extract<Letter, { readonly _tag: "Person" }>, record: Tra
   Effect.asVoid(
     possible
       ? Deferred.succeed(letter.reply, record.view)
-      : Deferred.fail(letter.reply, notPossible(record, letter.action._tag))
+      : Deferred.fail(letter.reply, notPossible(record, letter.action))
   )
 
-export const notPossible = (record: TransferRecord, action: string): NotPossible =>
-  new NotPossible({ transfer: record.id, action, state: record.view.state })
+export const notPossible = (record: TransferRecord, action: PersonAction): NotPossible => {
+  const only = action._tag === "accept" ? action.only : undefined
+  const what = only === undefined ? action._tag : `${action._tag} that ${only.join(" or ")} names`
+  return new NotPossible({ transfer: record.id, action: what, state: record.view.state })
+}
 
 /** Nobody may wait for an actor that is gone. */
 const leave = <Message>(record: TransferRecord, mailbox: Mailbox<Message>) =>

@@ -52,11 +52,14 @@ const inboxTags = [
 type InboxTag = (typeof inboxTags)[number]
 
 const make = Effect.gen(function* () {
+  const late = yield* FiberMap.make<TransferId, void>()
   const transfers = new Transfers({
     connection: yield* Connection,
     store: yield* FileStore,
     pool: new BlockPool(),
-    book: new TransferBook(yield* Events),
+    book: new TransferBook(yield* Events, (id, run) =>
+      Effect.asVoid(FiberMap.run(late, id, run, { onlyIfMissing: true }))
+    ),
     turns: new Turns(),
     registry: yield* PeerRegistry,
     config: yield* NodeConfig,
@@ -141,6 +144,9 @@ class Transfers {
 
   private readonly clean = Effect.suspend(() => TransferStart.clean(this.tools.store, new Set(this.stagings.values())))
 
+  /** Sendings that are not over, by group. */
+  private readonly members = new Map<GroupId, Set<TransferId>>()
+
   /** Stagings that are gone on with, by transfer. */
   private readonly stagings = new Map<TransferId, string>()
 
@@ -178,6 +184,7 @@ class Transfers {
       const { actors, book } = this.tools
       const mailbox = yield* makeMailbox<SendMessage>()
       const record = yield* book.add(viewOf(left.begun, "send"), mailbox)
+      this.joinGroup(record)
       const run = sendActor(this.tools, record, mailbox, { peerUp: false, walk: list, kept: left })
       yield* FiberMap.run(actors, record.id, this.watched(record, run))
     })
@@ -370,6 +377,7 @@ class Transfers {
       const empty = { files: 0, directories: 0, totalBytes: 0 }
       const view = yield* fresh({ id, direction: "send", state, peer, ...what, ...empty })
       const record = yield* book.add(view, mailbox)
+      this.joinGroup(record)
       yield* Effect.catch(Effect.scoped(TransferArchive.send(this.tools.store, view, true)), (error) =>
         Effect.logWarning(`This transfer will not outlive a restart: ${error.message}`)
       )
@@ -379,16 +387,23 @@ class Transfers {
     })
   }
 
-  /** A walk goes on for as long as one transfer of its group does. */
-  private leaveGroup(group: GroupId): Effect.Effect<void> {
-    return Effect.suspend(() =>
-      this.tools.book.all.some((record) => record.view.group === group && !isOver(record.view.state))
-        ? Effect.void
-        : Effect.andThen(
-            FiberMap.remove(this.tools.walks, group),
-            Effect.ignore(TransferArchive.remove(this.tools.store, group))
-          )
-    )
+  /** A walk goes on, and its list is kept, for as long as one transfer of its group does. */
+  private leaveGroup({ direction, id, view: { group } }: TransferRecord): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const members = this.members.get(group)
+      members?.delete(id)
+      if (direction !== "send" || (members?.size ?? 0) > 0) return Effect.void
+      this.members.delete(group)
+      return Effect.andThen(
+        FiberMap.remove(this.tools.walks, group),
+        Effect.ignore(TransferArchive.remove(this.tools.store, group))
+      )
+    })
+  }
+
+  private joinGroup({ id, view: { group } }: TransferRecord): void {
+    const members = this.members.get(group) ?? new Set<TransferId>()
+    this.members.set(group, members.add(id))
   }
 
   /** Says how it ended, once; what an actor dies of ends its transfer and nothing else. */
@@ -399,9 +414,9 @@ class Transfers {
         const ending: Ending = { outcome, asker: undefined }
         return Effect.as(Effect.logError("A transfer failed by a fault in this program", defect), ending)
       }),
+      Effect.tap(this.leaveGroup(record)),
       Effect.flatMap((ending) => end(this.tools, record, ending)),
       Effect.andThen(Effect.sync(() => this.lists.forget(record.id))),
-      Effect.andThen(this.leaveGroup(record.view.group)),
       Effect.andThen(Effect.suspend(() => logEnd(record.view))),
       Effect.annotateLogs({ peer: record.peer, transfer: record.id })
     )
@@ -421,10 +436,10 @@ class Transfers {
       const record = yield* this.find(id)
       const reply = yield* Deferred.make<View, NotPossible>()
       const sent = yield* Queue.offer(record.mailbox, { _tag: "Person", action, reply })
-      if (!sent) return yield* notPossible(record, action._tag)
+      if (!sent) return yield* notPossible(record, action)
       return yield* Effect.timeoutOrElse(Deferred.await(reply), {
         duration: patience,
-        orElse: () => Effect.fail(notPossible(record, action._tag))
+        orElse: () => Effect.fail(notPossible(record, action))
       })
     })
   }
@@ -443,6 +458,7 @@ const nothingYet = {
   filesDone: 0,
   bytesPerSecond: 0,
   secondsLeft: null,
+  listed: false,
   pausedBy: null,
   error: null,
   published: [],

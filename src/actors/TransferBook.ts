@@ -54,6 +54,9 @@ export interface TransferRecord {
   readonly peer: PeerId
   readonly direction: View["direction"]
   view: View
+  /** What was published last, and when the last events were, in nanoseconds: they are at most so many a second. */
+  shown: View | undefined
+  readonly eventsAt: Array<bigint>
   /** Bytes so far, shown with the next tick. */
   bytes: number
   /** What a peer that asks again is told of a transfer that is over. */
@@ -63,17 +66,30 @@ export interface TransferRecord {
   isKept: boolean
   /** Files of which every byte is there, shown with the next tick. */
   filesDone: number
+  /** Receiving: what the top entries are called where they were published. */
+  names: ReadonlyArray<{ readonly path: string; readonly name: string }>
   /** The last tick: what speed is measured from. */
   mark: { readonly nanos: bigint; readonly bytes: number }
   readonly speed: Speed
 }
 
+/** Events of one transfer in a second, of whatever kind; the end is one more. */
+const eventsMax = 10
+const second = 1_000_000_000n
+
+const keysOf = (view: View): ReadonlyArray<keyof View> => Object.keys(view) as Array<keyof View>
+
+/** Runs this for a transfer, unless such a thing runs already. */
+export type Later = (id: TransferId, run: Effect.Effect<void>) => Effect.Effect<void>
+
 export class TransferBook {
   private readonly records = new Map<TransferId, TransferRecord>()
   private readonly events: Events["Service"]
+  private readonly later: Later
 
-  constructor(events: Events["Service"]) {
+  constructor(events: Events["Service"], later: Later) {
     this.events = events
+    this.later = later
   }
 
   get(id: TransferId): TransferRecord | undefined {
@@ -94,7 +110,17 @@ export class TransferBook {
     return Effect.gen({ self: this }, function* () {
       const { direction, id, peer } = view
       const mark = { nanos: yield* Clock.monotonicTimeNanos, bytes: 0 }
-      const nothing = { bytes: 0, isKept: false, filesDone: 0, lastWord: null, mark, speed: new Speed() }
+      const nothing = {
+        shown: undefined,
+        eventsAt: [],
+        bytes: 0,
+        names: [],
+        isKept: false,
+        filesDone: 0,
+        lastWord: null,
+        mark,
+        speed: new Speed()
+      }
       const record: TransferRecord = { id, peer, direction, view, mailbox, ...nothing }
       this.records.set(id, record)
       this.prune()
@@ -117,8 +143,6 @@ export class TransferBook {
       bytesPerSecond: runs ? speed.bytesPerSecond : 0,
       secondsLeft: runs ? speed.secondsFor(next.totalBytes - bytes) : null
     }
-    const same = (Object.keys(view) as Array<keyof View>).every((key) => Object.is(view[key], before[key]))
-    if (same) return Effect.void
     record.view = view
     return this.publish(record)
   }
@@ -146,8 +170,28 @@ export class TransferBook {
     })
   }
 
-  private publish(record: TransferRecord): Effect.Effect<void> {
-    return this.events.publish(Event.cases.TransferChanged.make({ transfer: record.view }))
+  /** Says what changed, if anything did; what comes too soon is said later, together. The end is said at once. */
+  private publish(record: TransferRecord, atOnce = false): Effect.Effect<void> {
+    return Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
+      const { eventsAt, shown, view } = record
+      const same = shown !== undefined && keysOf(view).every((key) => Object.is(view[key], shown[key]))
+      if (same) return Effect.void
+      const oldest = eventsAt.length < eventsMax ? undefined : eventsAt[0]
+      if (oldest !== undefined && !atOnce && now - oldest < second && !isOver(view.state)) {
+        const wait = Effect.sleep(Duration.nanos(second - (now - oldest)))
+        return this.later(
+          record.id,
+          Effect.andThen(
+            wait,
+            Effect.suspend(() => this.publish(record))
+          )
+        )
+      }
+      record.shown = view
+      eventsAt.push(now)
+      if (eventsAt.length > eventsMax) eventsAt.shift()
+      return this.events.publish(Event.cases.TransferChanged.make({ transfer: view }))
+    })
   }
 
   /** Those over longest, by when they began, make room. */

@@ -25,6 +25,10 @@ export type TransferPriority = typeof TransferPriority.Type
 /** Names of what was published that are kept and told. */
 export const publishedMax = 64
 
+/** Those among the names of what was published that are not what they were offered as. */
+export const renamedOf = <A extends { readonly path: string; readonly name: string }>(names: ReadonlyArray<A>) =>
+  names.filter(({ name, path }) => name !== path).slice(0, publishedMax)
+
 /** States that nothing leaves. */
 export const isOver = (state: TransferState): boolean =>
   state === "done" || state === "partial" || state === "failed" || state === "cancelled" || state === "declined"
@@ -56,6 +60,8 @@ export const Transfer = Schema.Struct({
   bytesPerSecond: Schema.Natural,
   /** Until it is done at this speed; null when that cannot be said. */
   secondsLeft: Schema.optionalKey(Schema.NullOr(Schema.Natural)),
+  /** The whole list is known: walked by the sender, read and found good by the receiver. */
+  listed: Schema.optionalKey(Schema.Boolean),
   priority: Schema.optionalKey(TransferPriority),
   /** Which side paused it, or null. */
   pausedBy: Schema.optionalKey(Schema.NullOr(Schema.Literals(["here", "peer", "both"]))),
