@@ -1,6 +1,7 @@
 /** Starts the page: opens the session, follows the node, draws. */
 import { createRoot } from "react-dom/client"
 import { App } from "./parts/App.tsx"
+import * as Alarming from "./state/Alarming.ts"
 import * as Announcing from "./state/Announcing.ts"
 import * as Live from "./state/Live.ts"
 import * as Session from "./state/Session.ts"
@@ -11,3 +12,4 @@ addEventListener("hashchange", () => void Session.open())
 void Session.open()
 Live.start()
 Announcing.start()
+Alarming.start()

@@ -88,7 +88,7 @@ export const Conversation = () => {
         <IconButton
           label="Transfers"
           aria-expanded={over}
-          className="relative hidden md:inline-grid lg:hidden"
+          className="relative max-md:hidden lg:hidden"
           onClick={() => registry.set(panel, !over)}
         >
           <ArrowDownUp size={20} aria-hidden />

@@ -13,6 +13,7 @@ import { historyMax } from "../../schema/Api.ts"
 import { registry } from "./atoms.ts"
 import * as Client from "./Client.ts"
 import * as Model from "./Model.ts"
+import { kept } from "./Keeping.ts"
 import { proves } from "./Proof.ts"
 import { refuse, session } from "./Session.ts"
 
@@ -71,7 +72,8 @@ const lists = Effect.fn("Live.lists")(function* (client: Client.Client) {
         peers: client.peers.list(),
         messages: client.messages.history({ query: { limit: historyMax } }),
         transfers: client.transfers.list(),
-        alarms: Effect.succeed([])
+        verifications: client.trust.verifications(),
+        alarms: Effect.sync(kept)
       },
       { concurrency: 4 }
     )

@@ -33,13 +33,14 @@ export const make = (lists: {
   readonly peers: ReadonlyArray<Peer>
   readonly messages: ReadonlyArray<Message>
   readonly transfers: ReadonlyArray<Transfer>
+  readonly verifications: ReadonlyArray<Verification>
   readonly alarms: ReadonlyArray<Alarm>
 }): Model => ({
   node: lists.node,
   peers: new Map(lists.peers.map((peer) => [peer.id, peer])),
   messages: lists.messages,
   transfers: new Map(lists.transfers.map((transfer) => [transfer.id, transfer])),
-  verifications: new Map(),
+  verifications: new Map(lists.verifications.map((verification) => [verification.id, verification])),
   alarms: lists.alarms
 })
 

@@ -1,0 +1,266 @@
+/**
+ * How the page looks and holds: every main state in each theme is free of findings by axe, names that try to be more
+ * than names stay text, and long lists stay short in the document.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type { Page } from "playwright-core"
+import { audit, isMissing, type Node, node, open, picture, type Stage, stage } from "./Stage.ts"
+
+const act = (run: () => Promise<unknown>) => Effect.asVoid(Effect.promise(run))
+
+const digits = "abcdefghijklmnopqrstuvwxyz234567"
+
+/** A peer id, from a number. */
+const idOf = (at: number): string => {
+  const tail = Array.from({ length: 51 }, (_, place) => digits[(at * (place + 7) + place * place) % 32]).join("")
+  return `${tail}a`
+}
+
+const hostile = [
+  `<img src=x onerror="document.title='owned'">`,
+  "\u202Egpj.exe",
+  "אבג \u2066דהו\u2069",
+  "👩‍👩‍👧‍👦".repeat(2),
+  "javascript:alert(1)",
+  "a\u0000b\u001b[31mred",
+  "W".repeat(64)
+]
+
+const states = ["connected", "away", "discovered", "connecting"] as const
+
+const peers = (count: number) =>
+  Array.from({ length: count }, (_, at) => ({
+    id: idOf(at),
+    name: hostile[at] ?? `machine ${at}`,
+    state: states[at < 12 ? 0 : at % 4],
+    trust: at % 5 === 1 ? "verified" : at === 8 ? "blocked" : "unverified",
+    addresses: [`192.0.2.${at % 250}:9090`],
+    accept: null,
+    lastSeen: 1_795_000_000_000
+  }))
+
+const idFor = (at: number): string => {
+  let text = ""
+  for (let place = 0; place < 25; place++) text += digits[(at >> (place % 14)) & 31]
+  return `${digits[at & 31]}${digits[(at >> 5) & 31]}${digits[(at >> 10) & 31]}${text.slice(3)}a`
+}
+
+const messages = (count: number, me: string) =>
+  Array.from({ length: count }, (_, at) => {
+    const mine = at % 3 === 0
+    return {
+      id: idFor(at),
+      from: mine ? me : idOf(at % 7),
+      to: null,
+      text: at % 50 === 1 ? `${hostile[at % 7]} `.repeat(20) : `message ${at}`,
+      sentAt: 1_795_000_000_000 + at * 60_000,
+      state: "delivered",
+      recipients: mine ? [{ peer: idOf(0), state: "delivered" }] : []
+    }
+  })
+
+const transfer = (at: number, change: Record<string, unknown>) => ({
+  id: idFor(at),
+  direction: "receive",
+  state: "running",
+  group: idFor(at),
+  peer: idOf(at % 7),
+  name: hostile[at % 7],
+  files: 1200,
+  directories: 30,
+  bytes: 700_000_000,
+  totalBytes: 2_100_000_000,
+  filesDone: 400,
+  bytesPerSecond: 81_000_000,
+  secondsLeft: 17,
+  priority: "normal",
+  pausedBy: null,
+  error: null,
+  published: [],
+  problems: [],
+  problemCount: 0,
+  startedAt: 1_795_000_000_000,
+  ...change
+})
+
+const transfers = [
+  transfer(1, { state: "offered", bytes: 0, bytesPerSecond: 0, secondsLeft: null }),
+  transfer(2, {}),
+  transfer(3, { direction: "send", state: "paused", pausedBy: "peer", bytesPerSecond: 0, secondsLeft: null }),
+  transfer(4, { direction: "send", state: "waiting", bytesPerSecond: 0, secondsLeft: null }),
+  transfer(5, {
+    state: "failed",
+    error: "the disk is full: 2.1 GB are needed, 1 GB is free. Make room, then ask for it again",
+    bytesPerSecond: 0,
+    secondsLeft: null
+  }),
+  transfer(6, {
+    state: "partial",
+    problems: [{ path: `${hostile[1]}/aux.txt`, reason: "this disk cannot store the name" }],
+    problemCount: 1,
+    published: ["/home/someone/received_files/photos"]
+  }),
+  transfer(7, { state: "done", bytes: 2_100_000_000, published: ["/home/someone/received_files/W"] })
+]
+
+/** Lets the page see a node with much in it: the lists are answered here, all else by the real node. */
+const crowd = Effect.fnUntraced(function* (page: Page, of: Node, peerCount: number, messageCount: number) {
+  const { id } = yield* of.ask<{ readonly id: string }>("GET", "/api/node")
+  const give = (path: string, value: unknown) =>
+    page.route(
+      (url) => url.pathname === path,
+      (route) => (route.request().method() === "GET" ? route.fulfill({ json: value }) : route.continue())
+    )
+  yield* act(async () => {
+    await give("/api/peers", peers(peerCount))
+    await give("/api/messages", messages(messageCount, id))
+    await give("/api/transfers", transfers)
+    await page.reload()
+    await page.getByRole("heading", { name: "Everyone" }).waitFor()
+  })
+})
+
+const themes = ["light", "dark", "contrast"] as const
+
+const all = (it: Stage) => {
+  it.effect.each(themes)("has nothing that axe finds: %s", (theme) =>
+    Effect.gen(function* () {
+      const alice = yield* node("alice")
+      const { page, trouble } = yield* open(alice, { theme })
+      yield* act(() => page.getByText("Nobody yet").waitFor())
+      assert.deepStrictEqual(yield* audit(page), [], "empty")
+      yield* crowd(page, alice, 40, 300)
+      yield* picture(page, `busy-${theme}`)
+      assert.deepStrictEqual(yield* audit(page), [], "busy")
+      const closed = () => page.keyboard.press("Escape")
+      for (const [button, title] of [
+        ["Settings", "Settings"],
+        ["Add a peer", "Add a peer"],
+        ["Look at it", "An offer"]
+      ] as const) {
+        yield* act(async () => {
+          await page.getByRole("button", { name: button }).first().click()
+          await page.getByRole("dialog", { name: title }).waitFor()
+        })
+        if (button === "Settings")
+          yield* act(() => page.getByRole("radiogroup").or(page.getByLabel("Name")).first().waitFor())
+        yield* picture(page, `${title.toLowerCase().replaceAll(" ", "-")}-${theme}`)
+        assert.deepStrictEqual(yield* audit(page), [], title)
+        yield* act(closed)
+      }
+      yield* act(async () => {
+        await page.getByRole("button", { name: "Settings" }).click()
+        await page.getByRole("button", { name: "Check this node" }).click()
+        await page.getByText("Announced and heard").waitFor()
+      })
+      yield* picture(page, `diagnostics-${theme}`)
+      assert.deepStrictEqual(yield* audit(page), [], "diagnostics")
+      yield* act(async () => {
+        await closed()
+        await page.getByRole("navigation", { name: "Peers" }).getByRole("button", { name: "machine 9" }).click()
+        await page.getByRole("button", { name: "About this peer" }).click()
+        await page.getByRole("dialog").waitFor()
+      })
+      yield* picture(page, `peer-${theme}`)
+      assert.deepStrictEqual(yield* audit(page), [], "peer")
+      assert.deepStrictEqual(trouble.errors, [])
+    })
+  )
+
+  it.effect("shows names as text, whatever they try", () =>
+    Effect.gen(function* () {
+      const alice = yield* node("alice")
+      const { page, trouble } = yield* open(alice)
+      yield* crowd(page, alice, 12, 120)
+      yield* act(() =>
+        page
+          .getByText(hostile[0] ?? "")
+          .first()
+          .waitFor()
+      )
+      const found = yield* Effect.promise(() =>
+        page.evaluate<ReadonlyArray<unknown>>(`[
+          document.title === "owned",
+          document.querySelectorAll("img").length,
+          document.querySelectorAll("a[href^='javascript']").length,
+          /[\\u202e\\u2066\\u0000\\u001b]/.test(document.body.innerText),
+          document.documentElement.scrollWidth - document.documentElement.clientWidth
+        ]`)
+      )
+      assert.deepStrictEqual(found, [false, 0, 0, false, 0])
+      assert.deepStrictEqual(trouble.errors, [])
+      assert.deepStrictEqual(trouble.foreign, [])
+    })
+  )
+
+  it.effect("draws only what is seen of 500 peers and 10,000 messages, and stays at the newest", () =>
+    Effect.gen(function* () {
+      const alice = yield* node("alice")
+      const { page } = yield* open(alice)
+      yield* crowd(page, alice, 500, 10_000)
+      yield* act(() => page.getByText("message 9998", { exact: true }).waitFor())
+      const drawn = yield* Effect.promise(() => page.evaluate<number>(`document.querySelectorAll("li").length`))
+      assert.isBelow(drawn, 120)
+      const slowest = yield* Effect.promise(() =>
+        page.evaluate<number>(`new Promise((done) => {
+          const list = document.querySelector('[aria-label="Messages"]')
+          let last = performance.now(), slowest = 0, frames = 0
+          const step = (now) => {
+            slowest = Math.max(slowest, now - last)
+            last = now
+            list.scrollTop -= 400
+            if (++frames < 60) requestAnimationFrame(step)
+            else done(slowest)
+          }
+          requestAnimationFrame(step)
+        })`)
+      )
+      assert.isBelow(slowest, 250, "milliseconds of the slowest frame while scrolling")
+      yield* act(async () => {
+        await page.getByRole("button", { name: "To the newest" }).waitFor()
+        await page.getByLabel("Search peers").fill("machine 499")
+        await page.getByRole("button", { name: /machine 499/ }).waitFor()
+      })
+    })
+  )
+
+  it.effect("is used by the keyboard alone", () =>
+    Effect.gen(function* () {
+      const alice = yield* node("alice")
+      const { page } = yield* open(alice)
+      yield* crowd(page, alice, 12, 10)
+      const reach = (name: RegExp) =>
+        Effect.promise(async () => {
+          for (let at = 0; at < 60; at++) {
+            await page.keyboard.press("Tab")
+            const [label, ring] = await page.evaluate<readonly [string, string]>(`(() => {
+              const here = document.activeElement
+              return [here?.getAttribute("aria-label") ?? here?.textContent ?? "", getComputedStyle(here).outlineStyle]
+            })()`)
+            if (name.test(label)) return ring
+          }
+          return "never reached"
+        })
+      assert.strictEqual(yield* reach(/^Settings$/), "solid")
+      yield* act(async () => {
+        await page.keyboard.press("Enter")
+        await page.getByRole("dialog", { name: "Settings" }).waitFor()
+        await page.keyboard.press("Escape")
+        await page.getByRole("dialog").waitFor({ state: "detached" })
+      })
+      const back = yield* Effect.promise(() =>
+        page.evaluate<string>(`document.activeElement?.getAttribute("aria-label")`)
+      )
+      assert.strictEqual(back, "Settings", "the focus comes back to where it was")
+      assert.strictEqual(yield* reach(/machine 9/), "solid")
+      yield* act(async () => {
+        await page.keyboard.press("Enter")
+        await page.getByRole("heading", { name: "machine 9" }).waitFor()
+      })
+    })
+  )
+}
+
+if (isMissing) describe.skip("the look of the page", () => void it("needs chromium", () => undefined))
+else stage("the look of the page", all)
