@@ -114,11 +114,8 @@ export class LinkBuffer {
 
   /** The next bytes, at least one. They are the caller's until the next read. */
   readonly read: Effect.Effect<Uint8Array, LinkClosed> = Effect.suspend(() => {
-    const head = this.#segments.shift()
-    if (head === undefined) return this.#wait(undefined, 0)
-    this.#size -= head.end - head.start
-    this.#noteRoom()
-    return Effect.succeed(head.bytes.subarray(head.start, head.end))
+    const head = this.#shift()
+    return head === undefined ? this.#wait(undefined, 0) : Effect.succeed(head)
   })
 
   /** Fills all of `into`. Interrupting it loses nothing: the next read begins where this one did. */
@@ -132,9 +129,17 @@ export class LinkBuffer {
 
   #wait(into: Uint8Array | undefined, filled: number): Effect.Effect<Uint8Array, LinkClosed> {
     return Effect.callback((resume) => {
-      if (this.#closed !== undefined) return resume(Effect.fail(this.#closed))
       if (this.#waiting !== undefined) return resume(Effect.die(new Error("a link has one reader at a time")))
-      const waiting: Waiting = { into, filled, resume }
+      // The fiber may have given way between looking and coming here: what arrived meanwhile is first.
+      const head = into === undefined ? this.#shift() : undefined
+      if (head !== undefined) return resume(Effect.succeed(head))
+      const more = into === undefined ? 0 : this.#take(into.subarray(filled))
+      if (into !== undefined && filled + more === into.length) {
+        this.#noteRoom()
+        return resume(Effect.succeed(into))
+      }
+      const waiting: Waiting = { into, filled: filled + more, resume }
+      if (this.#closed !== undefined) return resume(Effect.fail(this.#closed))
       this.#waiting = waiting
       this.#noteRoom()
       return Effect.sync(() => this.#forget(waiting))
@@ -167,6 +172,15 @@ export class LinkBuffer {
     const bytes = new Uint8Array(Math.max(tail === undefined ? segmentBytes / 16 : segmentBytes, chunk.length))
     bytes.set(chunk)
     this.#segments.push({ bytes, start: 0, end: chunk.length, open: true })
+  }
+
+  /** The first of what has arrived. */
+  #shift(): Uint8Array | undefined {
+    const head = this.#segments.shift()
+    if (head === undefined) return undefined
+    this.#size -= head.end - head.start
+    this.#noteRoom()
+    return head.bytes.subarray(head.start, head.end)
   }
 
   /** Moves what is there into `into`, and says how much that was. */

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
+import * as Scheduler from "effect/Scheduler"
 import { LinkBuffer } from "../../src/services/LinkBuffer.ts"
 import { LinkClosed } from "../../src/services/Transport.ts"
 
@@ -25,6 +26,30 @@ const Step = Schema.Union([
 ])
 
 describe("LinkBuffer", () => {
+  it.live.each([4, 5, 6, 7, 8, 9, 10, 11])("misses nothing that arrives while a reader is about to wait (%i)", (ops) =>
+    Effect.gen(function* () {
+      const { buffer } = make(1_000_000)
+      const whole = counting(0, 20_000)
+      const reader = yield* Effect.gen(function* () {
+        const got: Array<number> = []
+        const into = new Uint8Array(7)
+        while (got.length + 100 <= whole.length) {
+          yield* buffer.readFully(into)
+          got.push(...into)
+          got.push(...(yield* buffer.read))
+        }
+        return got
+        // As under load: it gives way after so few steps.
+      }).pipe(Effect.provideService(Scheduler.MaxOpsBeforeYield, ops), Effect.forkChild)
+      for (let at = 0; at < whole.length; at += 5) {
+        buffer.push(whole.subarray(at, at + 5), "borrowed")
+        yield* Effect.yieldNow
+      }
+      const got = yield* Fiber.join(reader)
+      assert.deepStrictEqual(got, [...whole.subarray(0, got.length)])
+    })
+  )
+
   it.effect("leaves what it gave to a waiting reader as it was, whatever becomes of the borrowed chunk", () =>
     Effect.gen(function* () {
       const { buffer } = make()
