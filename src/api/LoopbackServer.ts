@@ -98,7 +98,7 @@ const handlers = Layer.mergeAll(
   ProfileHandlers.layer,
   UploadHandlers.layer,
   OperationHandlers.layer
-).pipe(Layer.provide([Uploads.layer, PageCodes.layer, Measures.layer]))
+).pipe(Layer.provide([Uploads.layer, PageCodes.layer]))
 
 const routes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
   Layer.provide(handlers),
@@ -120,5 +120,6 @@ export const layer = control.pipe(
     HttpRouter.serve(Layer.mergeAll(routes, Page.layer, Guard.layer), { disableLogger: true, disableListenLog: true })
   ),
   Layer.provideMerge(Layer.effectContext(bind)),
-  Layer.provide([NodeHttpServer.layerHttpServices, SecureRandom.layerWebCrypto])
+  Layer.provide([NodeHttpServer.layerHttpServices, SecureRandom.layerWebCrypto]),
+  Layer.provideMerge(Measures.layer)
 )

@@ -23,7 +23,9 @@ import { Transfer } from "../services/Transfer.ts"
 export class Measures extends Context.Service<
   Measures,
   {
-    /** In the Prometheus text format. */
+    /** Brings what is only sampled up to date in the registry of metrics. */
+    readonly take: Effect.Effect<void>
+    /** Everything, in the Prometheus text format. */
     readonly text: Effect.Effect<string>
   }
 >()("kith/api/Measures") {
@@ -105,13 +107,10 @@ const make = Effect.gen(function* () {
   })
   yield* Effect.addFinalizer(() => Effect.sync(() => loop?.disable()))
 
+  const take = sampled.pipe(Effect.andThen(known), Effect.andThen(machine), Effect.provideContext(context))
   return Measures.of({
-    text: sampled.pipe(
-      Effect.andThen(known),
-      Effect.andThen(machine),
-      Effect.andThen(PrometheusMetrics.format()),
-      Effect.provideContext(context)
-    )
+    take,
+    text: Effect.andThen(take, PrometheusMetrics.format()).pipe(Effect.provideContext(context))
   })
 })
 

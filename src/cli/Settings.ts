@@ -135,6 +135,16 @@ const no = ["0", "false", "no", "off"]
 const readSwitch = (text: string): boolean | undefined =>
   yes.includes(text.toLowerCase()) ? true : no.includes(text.toLowerCase()) ? false : undefined
 
+/** Where a collector of traces, logs and metrics is, by OpenTelemetry's own variable; null: nowhere. */
+export const readCollector = ({ env }: Pick<Surroundings, "env">): Result.Result<string | null, BadSetting> => {
+  const source = "OTEL_EXPORTER_OTLP_ENDPOINT"
+  const given = env[source]
+  if (given === undefined || given === "") return Result.succeed(null)
+  return /^https?:$/.test(URL.parse(given)?.protocol ?? "")
+    ? Result.succeed(given)
+    : Result.fail(new BadSetting({ source, given, allowed: "an http or https URL, such as http://127.0.0.1:4318" }))
+}
+
 const defaults = NodeConfig.defaults
 
 /** All settings of `up`. */

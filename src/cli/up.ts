@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Logs from "./Logs.ts"
-import { readSettings, type Typed, variable } from "./Settings.ts"
+import { readCollector, readSettings, type Typed, variable } from "./Settings.ts"
 import { root, surroundings, text } from "./Verb.ts"
 
 const flags = {
@@ -52,6 +52,8 @@ export const up = Command.make(
       "log-level": Option.getOrUndefined(logLevel)
     }
     const settings = yield* Effect.fromResult(readSettings(typed, surroundings()))
+    const collector = yield* Effect.fromResult(readCollector({ env: process.env }))
+    const telemetry = collector === null ? undefined : yield* Effect.promise(() => import("./Telemetry.ts"))
     const { attend, greet } = yield* Effect.promise(() => import("./Console.ts"))
     const node = yield* Effect.promise(() => import("./Node.ts"))
     const isOnTerminal = settings.logFormat === "pretty" && process.stdout.isTTY
@@ -61,10 +63,13 @@ export const up = Command.make(
     const run = Effect.gen(function* () {
       const services = yield* Layer.build(node.layer(settings.node))
       yield* Effect.provideContext(greet(settings.logFormat), services)
+      if (telemetry !== undefined) yield* Effect.provideContext(telemetry.metrics(process.env), services)
       if (isOnTerminal) yield* Effect.provideContext(attend, services)
       return yield* Effect.never
     })
-    return yield* run.pipe(Effect.scoped, Effect.provide(Logs.layer(settings.logFormat, level)))
+    const logs = Logs.layer(settings.logFormat, level)
+    const watched = telemetry === undefined ? logs : Layer.provideMerge(telemetry.layer(process.env), logs)
+    return yield* run.pipe(Effect.scoped, Effect.provide(watched))
   })
 ).pipe(
   Command.withDescription("Run a node until it is stopped; every flag can also be set in the environment"),
