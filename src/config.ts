@@ -42,6 +42,8 @@ export const NodeSettings = Schema.Struct({
   peers: Schema.Array(Address),
   accept: AcceptPolicy,
   conflict: ConflictPolicy,
+  /** Data links of one transfer that comes in, if it is large; 1 to 4. */
+  lanes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 4 }))),
   /** Loopback port of the API; any free one is used when it is taken. */
   apiPort: ListenPort
 })
@@ -59,6 +61,7 @@ export class NodeConfig extends Context.Service<NodeConfig, NodeSettings>()("kit
     peers: [],
     accept: "ask",
     conflict: "rename",
+    lanes: 2,
     apiPort: defaultApiPort
   } as const satisfies Partial<NodeSettings>
 
@@ -114,22 +117,27 @@ export const limits = {
   discoveredMax: 1024,
   /** What is known of peers is written this long after a change, so that many changes are one write. */
   peersWritten: Duration.millis(100),
-  /** What the disk refused of it is tried again after this. */
-  peersRetry: Duration.seconds(5),
   /** Addresses remembered for one peer. */
   addressesMax: 16,
   /** How often a node announces itself (with jitter), and how often it looks for new interfaces. */
   announce: Duration.seconds(5),
-  /** Messages kept in memory, and messages waiting for one peer; in number and in bytes, whichever is reached first. */
-  historyMax: 10_000,
-  historyBytes: 32 * 1024 * 1024,
+  /** Messages waiting for one peer; in number and in bytes, whichever is reached first. */
   outboxMax: 1000,
   outboxBytes: 8 * 1024 * 1024,
+  /** Messages that are read from the outbox, and noted as sent, at one time. */
+  outboxAtOnce: 32,
+  /** Messages of peers that are kept by one write. */
+  chatAtOnce: 64,
+  /** A message waits this long for a peer that is away: later it would surprise both. How often that is looked at. */
+  outboxExpires: Duration.days(30),
+  outboxLook: Duration.hours(1),
   /** Messages kept on disk: a lifetime of chat, and a search of all of them that nobody notices. */
   messagesMax: 1_000_000,
   /** Writes that go into one transaction, and that wait for theirs; beyond it whoever writes waits. */
   commitMax: 512,
   commitsWaitingMax: 4096,
+  /** A transfer is worth several lanes from this many bytes on. */
+  lanesFrom: 64 * 1024 * 1024,
   /** Unfinished transfers with one peer, both directions together. */
   transfersMax: 16,
   /** Of those that come from one peer, so many run at once: more would only make each of them late. */

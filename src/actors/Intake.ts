@@ -1,12 +1,10 @@
 /**
  * What a receiver has of a transfer and what it still wants, over all its lanes: the blocks that are written, the
- * entries that failed or were left out, and how far each file has come. `Asked` is one lane's share: what was asked
- * for and not answered, which is the flow control. Pure, but changed in place: one owner each.
+ * entries that failed or were left out, and how far each file has come. Pure, but changed in place: one owner.
  */
 import { Digests } from "../schema/Digests.ts"
 import type { BlockPlace, EntryList } from "../schema/EntryList.ts"
-import { wantsMax } from "../schema/Block.ts"
-import { type Range, Ranges } from "../schema/Ranges.ts"
+import { Ranges } from "../schema/Ranges.ts"
 
 export class Intake {
   readonly entries: EntryList
@@ -113,61 +111,5 @@ export class Intake {
     }
     this.settled.add(first, end - first)
     return true
-  }
-}
-
-/** Bytes asked for and not answered: as much as a fast link with a long way holds. */
-const windowBytes = 16 * 1024 * 1024
-
-/** Ranges under way; fewer than a sender keeps, so that it goes on listening. */
-export const rangesMax = 32
-
-export class Asked {
-  private readonly intake: Intake
-  private readonly ranges: Array<{ first: number; count: number }> = []
-  private cursor = 0
-  private blocks = 0
-  private bytes = 0
-
-  constructor(intake: Intake) {
-    this.intake = intake
-  }
-
-  /** The block that must come next: answers come in the order of the asking. */
-  get next(): number | undefined {
-    return this.ranges[0]?.first
-  }
-
-  /** What to ask for now: nothing while half of the window is still under way. */
-  more(): Array<Range> {
-    const asking: Array<Range> = []
-    if (this.bytes > windowBytes / 2 || this.blocks > wantsMax / 2) return asking
-    const { entries, settled } = this.intake
-    while (this.bytes < windowBytes && this.blocks < wantsMax && this.ranges.length < rangesMax) {
-      const run = settled.missing(this.cursor, entries.totals.blocks)
-      if (run === undefined) break
-      const [first, count] = run
-      let taken = 0
-      while (taken < count && this.bytes < windowBytes && this.blocks < wantsMax) {
-        this.bytes += entries.place(first + taken)?.length ?? 0
-        this.blocks++
-        taken++
-      }
-      this.cursor = first + taken
-      this.ranges.push({ first, count: taken })
-      asking.push([first, taken])
-    }
-    return asking
-  }
-
-  /** The next block was answered, by its bytes or by a failure. */
-  answered(): void {
-    const range = this.ranges[0]
-    if (range === undefined) return
-    this.bytes -= this.intake.entries.place(range.first)?.length ?? 0
-    this.blocks--
-    range.first++
-    range.count--
-    if (range.count === 0) this.ranges.shift()
   }
 }

@@ -18,6 +18,7 @@ import { DataLane, LaneError } from "./DataLane.ts"
 import { type Kept, ReceivedFiles } from "./ReceivedFiles.ts"
 import type { Unreadable } from "./ReceiveJournal.ts"
 import type { Intake } from "./Intake.ts"
+import { lanesFor, LaneShare } from "./LaneShare.ts"
 import { pullBlocks } from "./ReceiveLane.ts"
 import { fit, pullManifest, Unacceptable } from "./ReceiveManifest.ts"
 import { controlOf, short } from "./SendActor.ts"
@@ -98,6 +99,7 @@ class Receiver {
   readonly files: ReceivedFiles
   /** Whether it is its turn: the newest answer. */
   private readonly turn: Queue.Enqueue<boolean>
+  private share: LaneShare | undefined
   /** What a person said to take before the list was there. */
   private only: ReadonlyArray<string> | undefined
   /** What a person does not take, until the answer is given. */
@@ -328,6 +330,12 @@ class Receiver {
     )
   }
 
+  /** One for all lanes; a list that was read back anew is shared anew. */
+  private shareOf(intake: Intake): LaneShare {
+    if (this.share?.intake !== intake) this.share = new LaneShare(intake)
+    return this.share
+  }
+
   private progress(): void {
     const { intake } = this.files
     this.record.bytes = intake?.bytes ?? 0
@@ -351,7 +359,7 @@ class Receiver {
         this.progress()
         const { bytes, directories, files } = without(intake.entries, intake.leftOut).totals
         yield* tools.book.change(record, { files, directories, totalBytes: bytes })
-        yield* this.actor.tell(ReceiveMessage.Listed({ lanes: 1 }))
+        yield* this.actor.tell(ReceiveMessage.Listed({ lanes: lanesFor(intake, tools.lanes) }))
       })
     )
   }
@@ -389,6 +397,7 @@ class Receiver {
         lane,
         {
           intake,
+          share: this.shareOf(intake),
           staging: journal.staging,
           // Said once: the other lanes are of the same transfer.
           taken: number === 0 && intake.leftOut.size > 0 ? without(intake.entries, intake.leftOut).taken : [],
@@ -422,7 +431,7 @@ class Receiver {
       if (this.only !== undefined) yield* this.chooseEarly(intake, this.only)
       const { directories, files } = entries.totals
       yield* tools.book.change(record, { files, directories, totalBytes: intake.totalBytes })
-      yield* this.actor.tell(ReceiveMessage.Listed({ lanes: 1 }))
+      yield* this.actor.tell(ReceiveMessage.Listed({ lanes: lanesFor(intake, tools.lanes) }))
     })
   }
 

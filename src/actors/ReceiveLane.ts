@@ -15,10 +15,13 @@ import { type Range, Ranges } from "../schema/Ranges.ts"
 import type { FileStoreError, Staging } from "../services/FileStore.ts"
 import type { BlockPool, Lease, Leases } from "./BlockPool.ts"
 import { broken, type DataLane, LaneError } from "./DataLane.ts"
-import { Asked, type Intake, rangesMax } from "./Intake.ts"
+import type { Intake } from "./Intake.ts"
+import { Asked, type LaneShare, rangesMax } from "./LaneShare.ts"
 
 export interface Taking {
   readonly intake: Intake
+  /** Common to the lanes of this intake. */
+  readonly share: LaneShare
   readonly staging: Staging
   /** The entries that are taken, to be told to the sender; nothing where that is all. */
   readonly taken: ReadonlyArray<Range>
@@ -68,6 +71,7 @@ export const pullBlocks = (
         batches: yield* Queue.bounded<Batch, Cause.Done>(2),
         wants: yield* Queue.bounded<DataFrame>(wantsWaiting)
       })
+      yield* Effect.addFinalizer(() => Effect.sync(() => taking.share.release(puller.claims)))
       const work = Effect.all([puller.pull, puller.write], { concurrency: "unbounded", discard: true })
       const beside = [puller.ask, puller.sync, lane.watch(() => puller.waiting)]
       yield* Effect.raceFirst(work, Effect.raceAllFirst(beside))
@@ -109,7 +113,11 @@ class Puller {
     this.leases = leases
     this.batches = queues.batches
     this.wants = queues.wants
-    this.asked = new Asked(taking.intake)
+    this.asked = new Asked(taking.share)
+  }
+
+  get claims(): Ranges {
+    return this.asked.claims
   }
 
   /** True while the sender owes something. */
@@ -117,18 +125,23 @@ class Puller {
     return this.asked.next !== undefined
   }
 
-  /** Asks, and takes what comes, until nothing is missing that was not asked for and answered. */
+  /** Asks, and takes what comes, until nothing is missing. */
   readonly pull: Effect.Effect<void, LaneError> = Effect.gen({ self: this }, function* () {
     while (true) {
       for (const [first, count] of this.asked.more()) yield* Queue.offer(this.wants, { _tag: "Want", first, count })
-      if (this.asked.next === undefined) break
+      if (this.asked.next === undefined) {
+        yield* this.flush
+        if (this.taking.intake.complete) break
+        // The rest was asked for by other lanes, or is on its way to the disk: either may fail.
+        yield* this.taking.share.changed
+        continue
+      }
       const incoming = yield* this.lane.read
       if (incoming._tag === "Block") yield* this.take(incoming, this.asked.next)
       else yield* this.failed(incoming.frame, this.asked.next)
       // The disk may as well work while the link has nothing.
       if (!this.lane.hasMore && Queue.sizeUnsafe(this.batches) === 0) yield* this.flush
     }
-    yield* this.flush
     yield* Queue.end(this.batches)
   })
 
@@ -169,17 +182,18 @@ class Puller {
   private failed(frame: DataFrame, expected: number): Effect.Effect<void, LaneError> {
     if (frame._tag !== "EntryFailed") return Effect.fail(broken(`a ${frame._tag} came instead of a block`))
     const { intake, onFailed } = this.taking
-    // Said again for blocks that were asked for before it was heard.
-    if (intake.failed.has(frame.entry)) return Effect.void
-    if (intake.entries.place(expected)?.entry !== frame.entry) {
+    const isKnown = intake.failed.has(frame.entry)
+    // Said again for blocks that were asked for before it was heard, here or on another lane.
+    if (!isKnown && intake.entries.place(expected)?.entry !== frame.entry) {
       return Effect.fail(broken(`entry ${frame.entry} failed, which was not its turn`))
     }
     return Effect.sync(() => {
       intake.fail(frame.entry, frame.reason)
+      if (intake.complete) this.taking.share.wake()
       while (this.asked.next !== undefined && intake.entries.place(this.asked.next)?.entry === frame.entry) {
         this.asked.answered()
       }
-      onFailed(frame.entry, frame.reason)
+      if (!isKnown) onFailed(frame.entry, frame.reason)
       this.taking.onProgress()
     })
   }
@@ -243,6 +257,7 @@ class Puller {
           this.unsafe.add(number)
           this.unsafeBytes += place.length
         }
+        if (intake.complete) this.taking.share.wake()
         onProgress()
       })
     )

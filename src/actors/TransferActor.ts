@@ -32,6 +32,8 @@ export interface Tools {
   readonly pool: BlockPool
   readonly book: TransferBook
   readonly turns: Turns
+  /** Data links for one large transfer that comes in. */
+  readonly lanes: number
 }
 
 /** Letters from outside, and the messages that the actor's own workers send it. */

@@ -61,6 +61,7 @@ const make = Effect.gen(function* () {
       Effect.asVoid(FiberMap.run(late, id, run, { onlyIfMissing: true }))
     ),
     turns: new Turns(),
+    lanes: (yield* NodeConfig).lanes ?? NodeConfig.defaults.lanes,
     registry: yield* PeerRegistry,
     config: yield* NodeConfig,
     random: yield* SecureRandom.SecureRandom,

@@ -190,10 +190,11 @@ export class SourceFiles {
       return count === part.length && asWalked(System.fstat(fd), part) ? null : changed
     } finally {
       file.uses--
-      if (whole || part.offset + part.length >= part.size) {
-        if (this.open.get(part.path) === file) this.open.delete(part.path)
-        if (file.uses === 0) await this.shut(file)
-      } else await this.trim()
+      const isLast = whole || part.offset + part.length >= part.size
+      if (isLast && this.open.get(part.path) === file) this.open.delete(part.path)
+      // Parts may end in another order than they begin: whoever is the last to use it closes it.
+      if (file.uses === 0 && this.open.get(part.path) !== file) await this.shut(file)
+      else await this.trim()
     }
   }
 
