@@ -15,10 +15,21 @@ import * as Predicate from "effect/Predicate"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import { datagramMaxBytes, multicastGroups } from "../schema/Announcement.ts"
+import { ArrivalBudget } from "./ArrivalBudget.ts"
 import { type Datagram, DatagramError, Datagrams, type Endpoint, type Interface } from "./Datagrams.ts"
 
 /** Datagrams that wait on one socket while another is handled; more are dropped and counted. */
 const bufferMax = 512
+
+/**
+ * A thousand nodes that announce themselves every 5 s, each heard by four ways, are 800 a second; a host that runs
+ * fifty of them begins with some hundreds at once.
+ */
+const arrivals = {
+  all: { burst: 4000, perSecond: 2000 },
+  perNetwork: { burst: 1000, perSecond: 300 },
+  networksMax: 1024
+}
 
 /** How often memberships are renewed: an interface that came, or came again under its old name, has none. */
 const renewEvery = Duration.seconds(2)
@@ -122,6 +133,7 @@ const send = (socket: Dgram.Socket, action: string, payload: Uint8Array, to: End
 
 const make = Effect.sync(() => {
   let dropped = 0
+  const budget = new ArrivalBudget(arrivals)
 
   const interfaces = Effect.try({ try: listInterfaces, catch: codeOf }).pipe(
     Effect.catch((code) =>
@@ -133,8 +145,10 @@ const make = Effect.sync(() => {
   const openSocket = Effect.fnUntraced(function* (options: SocketOptions, receive: Receive) {
     const queue = yield* Effect.acquireRelease(Queue.dropping<Datagram | DatagramError>(bufferMax), Queue.shutdown)
     const arrived = (what: Datagram | DatagramError) => {
-      const tooLong = !(what instanceof DatagramError) && what.payload.length > datagramMaxBytes
-      if (tooLong || !Queue.offerUnsafe(queue, what)) dropped++
+      const isUnwanted =
+        !(what instanceof DatagramError) &&
+        (what.payload.length > datagramMaxBytes || !budget.take(what.from.host, performance.now()))
+      if (isUnwanted || !Queue.offerUnsafe(queue, what)) dropped++
     }
     const socket = yield* Effect.acquireRelease(bind(options, arrived), close)
     const handle = (what: Datagram | DatagramError) =>

@@ -189,6 +189,9 @@ const makeTrouble = () => {
   })
 }
 
+/** Connections that the system keeps until we take them: where it runs over in a flood, a friend waits for seconds. */
+const backlog = 4096
+
 interface Place {
   readonly host: string
   readonly port: number
@@ -223,7 +226,9 @@ const bindOnce = (place: Place, receive: (raw: net.Socket) => void): Effect.Effe
       // Paused: not a byte is read before the gate has let it through.
       const server = net.createServer({ pauseOnConnect: true, noDelay: true }, receive)
       server.once("error", (error) => resume(Effect.fail(TlsLink.reasonOf(error))))
-      server.listen({ host: place.host, port: place.port, ipv6Only: false }, () => resume(Effect.succeed(server)))
+      server.listen({ host: place.host, port: place.port, ipv6Only: false, backlog }, () =>
+        resume(Effect.succeed(server))
+      )
     }),
     (server) => Effect.sync(() => server.close())
   )
