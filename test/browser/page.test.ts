@@ -122,8 +122,8 @@ const all = (it: Stage) => {
       assert.deepStrictEqual(yield* audit(right.page), [])
       yield* act(async () => {
         await right.page.getByRole("dialog").getByRole("button", { name: "Accept" }).click()
-        await right.page.getByText("from alice · Received").or(right.page.getByText("· Received")).waitFor()
-        await left.page.getByText("· Sent").waitFor()
+        await right.page.getByRole("article", { name: "photos, Received" }).waitFor()
+        await left.page.getByRole("article", { name: "photos, Sent" }).waitFor()
       })
       yield* picture(left.page, "done-dark")
       assert.deepStrictEqual(tree(join(bob.received, "photos (1)")), tree(folder))
@@ -154,7 +154,7 @@ const all = (it: Stage) => {
       yield* picture(right.page, "offer-narrow")
       yield* act(async () => {
         await right.page.getByRole("button", { name: "Decline" }).click()
-        await left.page.getByText("· Declined").waitFor()
+        await left.page.getByRole("article", { name: "note.txt, Declined" }).waitFor()
       })
       const wide = yield* Effect.promise(() =>
         right.page.evaluate<number>("document.documentElement.scrollWidth - document.documentElement.clientWidth")

@@ -30,6 +30,9 @@ const Findings = ({ findings }: { readonly findings: ReadonlyArray<Finding> }) =
           <li key={`${finding.check} ${finding.subject} ${finding.text}`} className="flex gap-3 px-4 py-3">
             <Icon size={20} className={`mt-0.5 shrink-0 ${look}`} role="img" aria-label={word} />
             <div className="min-w-0">
+              <p className="text-sm break-words text-muted">
+                <span className="font-semibold text-ink">{inert(finding.check)}</span> {inert(finding.subject)}
+              </p>
               <p className="break-words">{inert(finding.text)}</p>
               {finding.remedy !== null && (
                 <p className="mt-0.5 text-sm break-words text-muted">{inert(finding.remedy)}</p>

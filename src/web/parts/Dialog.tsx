@@ -48,7 +48,10 @@ export const Dialog = ({
             <X size={20} aria-hidden />
           </IconButton>
         </header>
-        <div className="min-h-0 flex-1 overflow-y-auto px-6 pb-6">{children}</div>
+        {/* Reached by the keyboard, since it may be longer than the screen and hold nothing else to reach. */}
+        <div tabIndex={0} className="min-h-0 flex-1 overflow-y-auto px-6 pb-6 outline-offset-[-2px]">
+          {children}
+        </div>
         {footer !== undefined && (
           <footer className="flex flex-wrap items-center justify-end gap-2 border-t border-line px-6 py-4">
             {footer}

@@ -5,26 +5,31 @@ import type { Peer } from "../../schema/Peer.ts"
 import { type PeerId, short } from "../../schema/PeerId.ts"
 import { inert } from "../../schema/Text.ts"
 
-const words: Record<MessageState, string> = {
+const words: Readonly<Record<string, string>> = {
   queued: "Waiting until the peer is back",
   sent: "Sent",
   delivered: "Delivered",
-  read: "Read"
+  read: "Read",
+  expired: "Not delivered: the peer did not come back in time"
 }
+
+const wordOf = (state: MessageState): string => words[state] ?? state
 
 export const Marks = ({ message, peers }: { readonly message: Message; readonly peers: ReadonlyMap<PeerId, Peer> }) => {
   const { recipients, state } = message
-  const Icon = state === "queued" ? Clock : state === "sent" ? Check : CheckCheck
+  const Icon = state === "queued" || state === "expired" ? Clock : state === "sent" ? Check : CheckCheck
   const reached = recipients.filter((recipient) => recipient.state === "delivered" || recipient.state === "read").length
   const word =
     message.to !== null
-      ? words[state]
+      ? wordOf(state)
       : recipients.length === 0
         ? "Nobody was there to get it"
         : `${reached} of ${recipients.length} have it`
   const list = recipients
     .slice(0, 20)
-    .map((recipient) => `${inert(peers.get(recipient.peer)?.name ?? short(recipient.peer))}: ${words[recipient.state]}`)
+    .map(
+      (recipient) => `${inert(peers.get(recipient.peer)?.name ?? short(recipient.peer))}: ${wordOf(recipient.state)}`
+    )
     .join("\n")
   return (
     <span className="inline-flex items-center gap-1" title={message.to === null && list !== "" ? list : word}>

@@ -65,7 +65,6 @@ export const TransferCard = memo(({ transfer }: { readonly transfer: Transfer })
           <p className="flex min-w-0 gap-1 text-sm text-muted">
             <span className="shrink-0">{transfer.direction === "send" ? "to" : "from"}</span>
             <Name text={name} />
-            <span className="shrink-0">· {stateWord(transfer)}</span>
           </p>
         </div>
         <TransferControls transfer={transfer} />
@@ -79,7 +78,9 @@ export const TransferCard = memo(({ transfer }: { readonly transfer: Transfer })
           />
         </div>
       )}
-      <p className={`${over ? "mt-1 pl-12" : "mt-2"} text-sm text-muted tabular-nums`}>{figures(transfer)}</p>
+      <p className={`${over ? "mt-1 pl-12" : "mt-2"} text-sm text-muted tabular-nums`}>
+        <span className="font-medium text-ink">{stateWord(transfer)}</span> · {figures(transfer)}
+      </p>
       {transfer.error !== null && <p className="mt-2 text-sm break-words text-danger">{inert(transfer.error)}</p>}
       {transfer.problemCount > 0 && (
         <Problems problems={transfer.problems} summary={`${count(transfer.problemCount)} left out or failed`} />
