@@ -158,8 +158,11 @@ layer(Targets.layer(), { excludeTestServices: true })("frames:", (it) => {
       }
       for (const [what, each] of Object.entries(bytes)) {
         const link = yield* dataLink(target.port)
+        const began = performance.now()
         yield* attack(() => link.write(each))
         yield* attack(() => link.farewell())
+        // Not by the deadline: at once.
+        assert.isBelow(performance.now() - began, 3000, what)
         assert.isFalse(
           link.heard.some((json) => json["accepted"] === true),
           what
