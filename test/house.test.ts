@@ -10,6 +10,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..")
 const arrows: Record<string, ReadonlyArray<string>> = {
   schema: [],
   config: ["schema"],
+  client: ["schema"],
   services: ["schema", "config"],
   actors: ["schema", "config", "services"],
   api: ["schema", "config", "services"],
@@ -83,6 +84,28 @@ describe("the house", () => {
       readFileSync(join(root, file), "utf8")
         .split("\n")
         .flatMap((line, at) => (own.test(line) ? [`${file}:${at + 1} ${line.trim()}`] : []))
+    )
+    assert.deepStrictEqual(wrong, [])
+  })
+
+  it("has a client that runs in a browser", () => {
+    const seen = new Set<string>()
+    const walk = (file: string): ReadonlyArray<string> => {
+      if (seen.has(file)) return []
+      seen.add(file)
+      return imports(file).flatMap((target) =>
+        target.startsWith(".") ? walk(join(dirname(file), target).replaceAll("\\", "/")) : [`${file} -> ${target}`]
+      )
+    }
+    const wrong = walk("src/client.ts").filter((arrow) => /-> (node:|@effect\/platform-node)/.test(arrow))
+    assert.deepStrictEqual(wrong, [])
+  })
+
+  it("names peers and transfers in logs by their whole ids, so that the logs of two ends can be laid side by side", () => {
+    const wrong = files.flatMap((file) =>
+      readFileSync(join(root, file), "utf8")
+        .split("\n")
+        .flatMap((line, at) => (/annotateLogs.*short\(/.test(line) ? [`${file}:${at + 1} ${line.trim()}`] : []))
     )
     assert.deepStrictEqual(wrong, [])
   })

@@ -19,7 +19,10 @@ import type { ChangedKey } from "../services/Connection.ts"
 import type { TrustTools } from "./TrustTools.ts"
 
 /** Alarms that were not raised again, or were too many about one peer. */
-export const alarmsSuppressed = Metric.counter("kith_alarms_suppressed", { incremental: true })
+export const alarmsSuppressed = Metric.counter("kith_alarms_suppressed_total", {
+  description: "Alarms about keys that were not shown again, since there were too many",
+  incremental: true
+})
 
 /** Alarms remembered; beyond it the oldest are forgotten, and may be raised again. */
 const raisedMax = 4096
