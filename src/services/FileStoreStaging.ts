@@ -46,6 +46,7 @@ interface Growing {
   uses: number
   /** Set once its last part is being written: whoever is done last finishes the file. */
   last: StagedPart | undefined
+  finished: boolean
 }
 
 export class StagingDirectory {
@@ -58,7 +59,7 @@ export class StagingDirectory {
   private readonly manifest: AppendFileNode
   /** How files are made: over what an earlier run left behind, or where nothing is. */
   private readonly making: number
-  private readonly growing = new Map<string, Growing>()
+  private readonly growing = new Map<RelativePath, Growing>()
   /** Finished files, and sealed directories, that were not synced since. */
   private unsynced: Array<RelativePath> = []
   /** Directories of `data` that have new names in them, and those that were made known to the ones above. */
@@ -196,20 +197,31 @@ export class StagingDirectory {
   private async writePart(part: StagedPart): Promise<void> {
     const known = this.growing.get(part.path)
     if (known === undefined && part.finish) return this.writeWhole(part)
-    const file = known ?? { fd: this.openFile(part, this.making), uses: 0, last: undefined }
+    const file = known ?? { fd: this.openFile(part, this.making), uses: 0, last: undefined, finished: false }
     if (known === undefined) this.growing.set(part.path, file)
     if (part.finish) file.last = part
     file.uses++
     try {
       file.fd ??= this.openFile(part, System.flags.write)
       await System.writeAt(await file.fd, part.bytes, part.offset)
-    } finally {
+    } catch (cause) {
       file.uses--
+      file.last = undefined
+      throw cause
     }
-    if (file.last !== undefined && file.uses === 0 && file.fd !== undefined) {
-      this.growing.delete(part.path)
-      await this.finish(await file.fd, part.path, file.last.mtime)
-    } else await this.trim()
+    await this.release(part.path, file)
+    await this.trim()
+  }
+
+  /** Done with a file for now. Whoever is last to be done with one whose last part is there, be it a sync, ends it. */
+  private async release(below: RelativePath, file: Growing): Promise<void> {
+    file.uses--
+    const { fd, last } = file
+    if (last === undefined || fd === undefined || file.uses > 0) return
+    file.fd = undefined
+    file.finished = true
+    this.growing.delete(below)
+    await this.finish(await fd, below, last.mtime)
   }
 
   /** The usual small file: made, written and closed in one go. */
@@ -274,12 +286,13 @@ export class StagingDirectory {
     this.grown.clear()
     await System.each([...this.growing], syncWidth, ([below, file]) =>
       this.named(where(below), "synced", async () => {
-        if (file.fd === undefined) return
+        // It was ended after this sync began, or put aside, which syncs it.
+        if (file.fd === undefined) return file.finished ? this.syncOne(below) : undefined
         file.uses++
         try {
           await System.fsync(await file.fd)
         } finally {
-          file.uses--
+          await this.release(below, file)
         }
       })
     )

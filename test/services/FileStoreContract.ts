@@ -203,6 +203,23 @@ export const fileStoreContract = (world: Effect.Effect<World, never, Scope.Scope
     }).pipe(Effect.scoped)
   )
 
+  it.live("ends a file whose last part comes while it is synced", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const staging = yield* w.store.stage("busy")
+      const paths = Array.from({ length: 40 }, (_, i) => `d/f${i}`)
+      yield* staging.write(paths.map((path) => ({ ...whole(path, "ab"), finish: false })))
+      const last = staging.write(paths.map((path) => ({ ...whole(path, "cd"), offset: 2 })))
+      yield* Effect.all([staging.sync, last, staging.sync], { concurrency: "unbounded", discard: true })
+      yield* staging.sync
+      yield* staging.publish(["d"], "rename")
+      for (const path of paths) {
+        assert.strictEqual(w.text(`${w.received}/${path}`), "abcd")
+        assert.strictEqual(w.stat(`${w.received}/${path}`)?.mtime, 1_700_000_000_123)
+      }
+    }).pipe(Effect.scoped)
+  )
+
   it.live("holds many unfinished files at once", () =>
     Effect.gen(function* () {
       const w = yield* world
@@ -213,6 +230,163 @@ export const fileStoreContract = (world: Effect.Effect<World, never, Scope.Scope
       yield* staging.write(paths.map((path) => ({ ...whole(path, "cd"), offset: 2 })))
       yield* staging.publish(["d"], "rename")
       for (const path of paths) assert.strictEqual(w.text(`${w.received}/${path}`), "abcd")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("keeps journals that grow, are read back in pieces, and cut", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const { journal } = yield* w.store.stage("log")
+      assert.deepStrictEqual(yield* journal.read(0, 100), new Uint8Array(0))
+      yield* journal.append(bytes("one "))
+      yield* journal.append(bytes("two "))
+      yield* journal.sync
+      yield* journal.append(bytes("three"))
+      assert.strictEqual(new TextDecoder().decode(yield* journal.read(4, 100)), "two three")
+      assert.strictEqual(new TextDecoder().decode(yield* journal.read(4, 3)), "two")
+      assert.strictEqual((yield* journal.read(100, 3)).length, 0)
+      yield* journal.cut(8)
+      yield* journal.cut(100)
+      yield* journal.append(bytes("four"))
+      assert.strictEqual(new TextDecoder().decode(yield* journal.read(0, 100)), "one two four")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("opens a staging of an earlier run, and writes over what that left", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const root = yield* Effect.gen(function* () {
+        const staging = yield* w.store.stage("again")
+        yield* staging.write([whole("d/done", "done"), { ...whole("d/half", "ha"), finish: false }])
+        yield* staging.sync
+        yield* staging.journal.append(bytes("kept"))
+        return staging.root
+      }).pipe(Effect.scoped)
+      const staging = yield* w.store.reopen(root, "again")
+      const held = yield* staging.holds([
+        { path: relative("d/done"), size: 4 },
+        { path: relative("d/half"), size: 2 },
+        { path: relative("d/half"), size: 3 },
+        { path: relative("d/none"), size: 0 },
+        { path: relative("d"), size: 0 }
+      ])
+      assert.deepStrictEqual(held, [true, true, false, false, false])
+      assert.strictEqual(new TextDecoder().decode(yield* staging.journal.read(0, 9)), "kept")
+      yield* staging.write([whole("d/done", "DONE"), { ...whole("d/half", "LF"), offset: 2 }])
+      yield* staging.publish(["d"], "rename")
+      assert.strictEqual(w.text(`${w.received}/d/done`), "DONE")
+      assert.strictEqual(w.text(`${w.received}/d/half`), "haLF")
+      assert.strictEqual((yield* Effect.flip(w.store.reopen(root, "never"))).code, "ENOENT")
+      for (const id of ["..", "../..", "a/b", "", "A", "."]) {
+        assert.strictEqual((yield* Effect.flip(w.store.reopen(root, id))).code, "EINVAL", id)
+        assert.strictEqual((yield* Effect.flip(w.store.stage(id))).code, "EINVAL", id)
+        assert.strictEqual((yield* Effect.flip(w.store.archive(id))).code, "EINVAL", id)
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("says under which names it is about to publish, and finds what an earlier run has published", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      w.write(`${w.received}/a`, "mine")
+      const staging = yield* w.store.stage("named")
+      yield* staging.write([whole("a", "1"), whole("b", "2"), whole("c/x", "3")])
+      const noted: Array<unknown> = []
+      const note = (moves: ReadonlyArray<unknown>) =>
+        Effect.sync(() => {
+          noted.push(...moves)
+          assert.deepStrictEqual(w.list(w.received), [".kith", "a"])
+        })
+      yield* staging.publish(["a", "c"], "rename", { note })
+      assert.deepStrictEqual(noted, [
+        { top: "a", name: "a (1)" },
+        { top: "c", name: "c" }
+      ])
+      const known = new Map([
+        ["a", "a (1)"],
+        ["b", "b"],
+        ["c", "c"]
+      ])
+      const again = yield* staging.publish(["a", "b", "c"], "rename", { known })
+      assert.deepStrictEqual(
+        again.map((result) => Result.getOrThrow(result)),
+        [`${w.received}/a (1)`, `${w.received}/b`, `${w.received}/c`]
+      )
+      assert.deepStrictEqual(w.list(w.received), [".kith", "a", "a (1)", "b", "c"])
+    }).pipe(Effect.scoped)
+  )
+
+  for (const policy of ["skip", "overwrite"] as const) {
+    it.live(`merges into a directory that exists, file by file (${policy})`, () =>
+      Effect.gen(function* () {
+        const w = yield* world
+        w.write(`${w.received}/d/same`, "old")
+        w.write(`${w.received}/d/only here`, "kept")
+        w.directory(`${w.received}/d/now a file`)
+        w.write(`${w.received}/d/now a directory`, "was a file")
+        w.write(`${w.received}/d/sub/deep`, "old")
+        const staging = yield* w.store.stage("merge")
+        yield* staging.write([
+          whole("d/same", "new"),
+          whole("d/now a file", "file"),
+          whole("d/now a directory/x", "x"),
+          whole("d/sub/deep", "new"),
+          whole("d/sub/more/y", "y")
+        ])
+        const published = yield* staging.publish(["d"], policy)
+        assert.deepStrictEqual(published, [Result.succeed(`${w.received}/d`)])
+        const text = (below: string) => w.text(`${w.received}/d/${below}`)
+        const replaced = policy === "overwrite"
+        assert.deepStrictEqual([text("same"), text("sub/deep")], replaced ? ["new", "new"] : ["old", "old"])
+        if (!replaced) assert.deepStrictEqual([text("same (1)"), text("sub/deep (1)")], ["new", "new"])
+        assert.deepStrictEqual([text("only here"), text("sub/more/y")], ["kept", "y"])
+        // A file never takes the place of a directory, nor the reverse.
+        assert.deepStrictEqual(w.list(`${w.received}/d/now a file`), [])
+        assert.strictEqual(text("now a file (1)"), "file")
+        assert.strictEqual(text("now a directory"), "was a file")
+        assert.strictEqual(text("now a directory (1)/x"), "x")
+        yield* staging.discard
+        assert.deepStrictEqual(w.list(w.received), ["d"])
+      }).pipe(Effect.scoped)
+    )
+  }
+
+  it.live("keeps archives, and lists them", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      assert.deepStrictEqual(yield* w.store.archives, [])
+      for (const id of ["one", "two"]) {
+        const archive = yield* w.store.archive(id)
+        yield* archive.journal.append(bytes(id))
+        yield* archive.journal.sync
+      }
+      const again = yield* w.store.archive("one")
+      assert.strictEqual(new TextDecoder().decode(yield* again.journal.read(0, 9)), "one")
+      const listed = yield* w.store.archives
+      assert.deepStrictEqual(listed.map(({ id }) => id).toSorted(), ["one", "two"])
+      for (const { writtenAt } of listed) assert.isAbove(writtenAt, Date.now() - 60_000)
+      yield* again.discard
+      assert.deepStrictEqual(
+        (yield* w.store.archives).map(({ id }) => id),
+        ["two"]
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("removes stagings that nothing was written to for long, and nothing else", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      for (const id of ["old", "busy"]) {
+        const staging = yield* w.store.stage(id)
+        yield* staging.write([whole("d/f", "1")])
+        yield* staging.journal.append(bytes("x"))
+      }
+      w.write(`${w.received}/.kith/not a staging/f`, "1")
+      w.write(`${w.received}/old/f`, "1")
+      assert.deepStrictEqual(yield* w.store.clean(0, new Set()), [])
+      assert.deepStrictEqual(yield* w.store.clean(Date.now() + 60_000, new Set(["busy"])), ["old"])
+      assert.deepStrictEqual(w.list(`${w.received}/.kith`), ["busy", "not a staging"])
+      assert.deepStrictEqual(w.list(w.received), [".kith", "old"])
     }).pipe(Effect.scoped)
   )
 
