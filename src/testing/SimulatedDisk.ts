@@ -51,6 +51,8 @@ export class SimulatedDisk {
   capacity = Number.POSITIVE_INFINITY
   /** Milliseconds that each piece of work takes. */
   latency = 0
+  /** Called before each piece of work with what it is: the place for a test to pull a plug. */
+  onWork: ((action: string) => void) | undefined
   /** Counts its crashes: whoever used it before one cannot any more. */
   generation = 0
 

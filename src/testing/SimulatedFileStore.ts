@@ -2,6 +2,7 @@
  * The FileStore contract on a disk in memory: the same names, refusals and steps as on a real one, without a thread
  * or a promise, so that one seed stays one history. What it holds open are names only: scopes have nothing to close.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
@@ -66,6 +67,7 @@ const access = (disk: SimulatedDisk) => {
       Effect.andThen(
         Effect.try({
           try: () => {
+            disk.onWork?.(action)
             check()
             return run()
           },
@@ -105,10 +107,13 @@ const appendFile = (disk: SimulatedDisk, work: Work, at: string): AppendFile => 
           : file.bytes.slice(offset, Math.max(offset, Math.min(file.size, offset + length)))
       }),
     append: (bytes) =>
-      work(at, "written", () => {
-        const file = there() ?? disk.create(at, false)
-        disk.writeAt(file, bytes, file.size)
-      }),
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        work(at, "written", () => {
+          const file = there() ?? disk.create(at, false)
+          disk.writeAt(file, bytes, file.size)
+          file.mtime = now
+        })
+      ),
     sync: work(at, "synced", () => {
       const file = there() ?? disk.create(at, false)
       file.unsynced = []

@@ -28,6 +28,7 @@ import { FileStore } from "../../src/services/FileStore.ts"
 import * as FileStoreNode from "../../src/services/FileStoreNode.ts"
 import { Identity } from "../../src/services/Identity.ts"
 import { PeerRegistry, type PeerRecord } from "../../src/services/PeerRegistry.ts"
+import { SpeedCaps } from "../../src/services/SpeedCaps.ts"
 import { Transfer } from "../../src/services/Transfer.ts"
 import { DialError, Transport } from "../../src/services/Transport.ts"
 import * as SimulatedNetwork from "../../src/testing/SimulatedNetwork.ts"
@@ -51,6 +52,8 @@ export interface NodeOptions {
   readonly known?: ReadonlyMap<PeerId, Partial<PeerRecord>>
   /** Takes everyone's offers, unless told otherwise. */
   readonly settings?: Partial<NodeSettings>
+  /** Where its files are, to start it again with what it had; a fresh directory unless told otherwise. */
+  readonly root?: string
   /** In place of the file store over node:fs. */
   readonly store?: (real: FileStore["Service"]) => FileStore["Service"]
 }
@@ -86,10 +89,10 @@ class Shown {
 }
 
 export const startTransferNode = Effect.fnUntraced(function* (options: NodeOptions) {
-  const root = yield* temporary
+  const root = options.root ?? (yield* temporary)
   const received = path.join(root, "received")
   const sources = path.join(root, "sources")
-  fs.mkdirSync(sources)
+  fs.mkdirSync(sources, { recursive: true })
   const shown = new Shown()
   const control = FakeConnection.make()
   const places = new Map<PeerId, Address>()
@@ -136,6 +139,7 @@ export const startTransferNode = Effect.fnUntraced(function* (options: NodeOptio
     TransferActors.layer.pipe(
       Layer.provideMerge(
         Layer.mergeAll(
+          SpeedCaps.layer,
           connection,
           store,
           registry,
@@ -150,6 +154,7 @@ export const startTransferNode = Effect.fnUntraced(function* (options: NodeOptio
   return {
     id: options.id,
     transfer: Context.get(context, Transfer),
+    caps: Context.get(context, SpeedCaps),
     transport: options.transport,
     address: options.address,
     control,

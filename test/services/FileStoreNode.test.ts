@@ -178,6 +178,69 @@ describe("FileStoreNode", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("cleans nothing through links, whatever they are called", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      w.write(`${w.sources}/victim/precious`, "1")
+      const staging = yield* w.store.stage("real")
+      fs.symlinkSync(`${w.sources}/victim`, `${w.received}/.kith/link`)
+      fs.symlinkSync(`${w.sources}/victim`, `${w.received}/.kith/real/data/link`)
+      fs.symlinkSync("..", `${w.received}/.kith/up`)
+      assert.deepStrictEqual(yield* w.store.clean(Date.now() + 60_000, new Set()), [staging.id])
+      assert.deepStrictEqual(w.list(`${w.received}/.kith`), ["link", "up"])
+      fs.rmSync(`${w.received}/.kith`, { recursive: true })
+      fs.symlinkSync(`${w.sources}`, `${w.received}/.kith`)
+      assert.deepStrictEqual(yield* w.store.clean(Date.now() + 60_000, new Set()), [])
+      assert.deepStrictEqual(w.list(`${w.sources}/victim`), ["precious"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("finishes what a crash left half published: a second link, an empty claim, a merge", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      w.write(`${w.received}/m/there`, "there")
+      const staging = yield* w.store.stage("crash")
+      yield* staging.write([whole("f", "file"), whole("d/x", "x"), whole("m/a", "a"), whole("m/b", "b")])
+      const data = `${w.received}/.kith/crash/data`
+      // After link, before unlink.
+      fs.linkSync(`${data}/f`, `${w.received}/f (1)`)
+      // After the claim, before rename.
+      fs.mkdirSync(`${w.received}/d`)
+      // One of two was merged; the other was linked.
+      fs.renameSync(`${data}/m/a`, `${w.received}/m/a`)
+      fs.linkSync(`${data}/m/b`, `${w.received}/m/b`)
+      const known = new Map([
+        ["f", "f (1)"],
+        ["d", "d"],
+        ["m", "m"]
+      ])
+      const published = yield* staging.publish(["f", "d", "m"], "overwrite", { known })
+      assert.deepStrictEqual(
+        published.map((result) => Result.getOrThrow(result).slice(w.received.length + 1)),
+        ["f (1)", "d", "m"]
+      )
+      assert.deepStrictEqual(w.list(w.received), [".kith", "d", "f (1)", "m"])
+      assert.deepStrictEqual(w.list(`${w.received}/m`), ["a", "b", "there"])
+      assert.strictEqual(fs.statSync(`${w.received}/f (1)`).nlink, 1)
+      assert.deepStrictEqual(w.list(data), [])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("follows no link in the receive folder when it merges", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      w.write(`${w.sources}/victim/f`, "mine")
+      w.directory(`${w.received}/d`)
+      fs.symlinkSync(`${w.sources}/victim`, `${w.received}/d/sub`)
+      fs.symlinkSync(`${w.sources}/victim/f`, `${w.received}/d/f`)
+      const staging = yield* w.store.stage("links")
+      yield* staging.write([whole("d/sub/f", "new"), whole("d/f", "new")])
+      yield* staging.publish(["d"], "overwrite")
+      assert.strictEqual(w.text(`${w.sources}/victim/f`), "mine")
+      assert.deepStrictEqual(w.list(`${w.received}/d`), ["f", "f (1)", "sub", "sub (1)"])
+    }).pipe(Effect.scoped)
+  )
+
   onLinux("gives back every descriptor", () =>
     Effect.gen(function* () {
       const w = yield* world

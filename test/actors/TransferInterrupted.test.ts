@@ -1,0 +1,135 @@
+/**
+ * Whatever interrupts a transfer, on either side, at any piece of work and any number of times: it ends with equal
+ * trees, and until then nothing half is to be seen. Disks lose what was not synced.
+ */
+import { assert, describe } from "@effect/vitest"
+import { createHash } from "node:crypto"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
+import { isOver } from "../../src/schema/Offer.ts"
+import { SimulatedDisk } from "../../src/testing/SimulatedDisk.ts"
+import * as SimulatedFileStore from "../../src/testing/SimulatedFileStore.ts"
+import * as SimulatedNetwork from "../../src/testing/SimulatedNetwork.ts"
+import { join, noise, part, quietly, startOn, type TransferNode } from "./TransferNode.ts"
+
+const received = "/received"
+
+/** Numbers below `below` that are the same for the same seed. */
+const chance = (seed: number) => {
+  let state = (seed * 2654435761 + 12345) >>> 0
+  return (below: number): number => {
+    state = (Math.imul(state ^ (state >>> 15), 2246822519) + 3266489917) >>> 0
+    return ((state ^ (state >>> 13)) >>> 0) % below
+  }
+}
+type Chance = ReturnType<typeof chance>
+
+/** A tree with files of awkward sizes, empty ones, empty directories, and several tops. */
+const plant = (disk: SimulatedDisk, random: Chance): ReadonlyArray<string> => {
+  const tops = ["tree", "other", "lone"].slice(0, 1 + random(3))
+  for (const top of tops) {
+    if (top === "lone") {
+      disk.write("/lone", noise(random(1000), random(3_000_000)))
+      continue
+    }
+    disk.directory(`/${top}/empty`)
+    const files = 1 + random(25)
+    for (let i = 0; i < files; i++) {
+      const size = [0, 1, random(5000), random(100_000), 1_048_576, random(5_000_000)][random(6)] ?? 0
+      disk.write(`/${top}/${["", "a/", "a/b/"][random(3)]}f${i}`, noise(i, size), { executable: random(4) === 0 })
+    }
+  }
+  return tops.map((top) => `/${top}`)
+}
+
+/** One side: its disk stays, its node comes and goes. */
+const makeSide = Effect.fnUntraced(function* (
+  network: SimulatedNetwork.SimulatedNetwork,
+  name: string,
+  events: Queue.Enqueue<"crash">
+) {
+  const parent = yield* Effect.scope
+  const disk = new SimulatedDisk()
+  let scope = yield* Scope.fork(parent)
+  let isDead = false
+  /** Pieces of work until its plug is pulled. */
+  let left = Number.POSITIVE_INFINITY
+  disk.onWork = () => {
+    if (--left !== 0) return
+    // All of the machine at once: it says nothing more.
+    network.kill(name)
+    isDead = true
+    disk.crash()
+    Queue.offerUnsafe(events, "crash")
+  }
+  const start = Effect.gen(function* () {
+    yield* Scope.close(scope, Exit.void)
+    scope = yield* Scope.fork(parent)
+    if (isDead) network.boot(name)
+    isDead = false
+    const store = () => SimulatedFileStore.make(disk, received, "/data")
+    return yield* Scope.provide(startOn(network, name, { store }), scope)
+  })
+  return { disk, start, isDead: () => isDead, pullAfter: (work: number) => void (left = work) }
+})
+
+/** A file or a tree, short enough to be read where two differ. */
+const summary = (disk: SimulatedDisk, at: string) =>
+  new Map(
+    [["", disk.read(at)] as const, ...disk.tree(at)].map(([name, bytes]) => [
+      name,
+      bytes == null ? null : createHash("sha256").update(bytes).digest("hex")
+    ])
+  )
+
+/** Every file that can be seen is whole, and is what was sent. */
+const nothingHalf = (from: SimulatedDisk, to: SimulatedDisk, tops: ReadonlyArray<string>) => {
+  for (const name of to.list(received)) {
+    if (name === ".kith") continue
+    assert.include(tops, `/${name}`)
+    assert.deepStrictEqual(summary(to, `${received}/${name}`), summary(from, `/${name}`))
+  }
+}
+
+const history = Effect.fnUntraced(function* (seed: number) {
+  const random = chance(seed)
+  const network = yield* SimulatedNetwork.make({ seed, latency: 0 })
+  const events = yield* Queue.unbounded<"crash">()
+  const [from, to] = [yield* makeSide(network, "alice", events), yield* makeSide(network, "bob", events)]
+  const paths = plant(from.disk, random)
+  let alice: TransferNode = yield* from.start
+  let bob: TransferNode = yield* to.start
+  const filter = () => !from.isDead() && !to.isDead()
+  yield* join(alice, bob, { filter })
+  const [sent] = yield* alice.transfer.send(paths, [bob.id])
+  assert(sent !== undefined)
+  const interruptions = 1 + random(6)
+  for (let i = 0; i < interruptions; i++) {
+    const side = random(2) === 0 ? from : to
+    side.pullAfter(1 + random(side === from ? 30 : 60))
+    const over = Effect.all([alice.over(sent.id), bob.over(sent.id)])
+    const happened = yield* Effect.raceFirst(Effect.as(over, "over" as const), Queue.take(events))
+    side.pullAfter(Number.POSITIVE_INFINITY)
+    nothingHalf(from.disk, to.disk, paths)
+    if (happened === "over") break
+    const kind = random(3)
+    yield* part(alice, bob)
+    if (side === from || kind === 0) alice = yield* from.start
+    if (side === to || kind === 1) bob = yield* to.start
+    yield* join(alice, bob, { filter })
+  }
+  const ends = [...(yield* alice.transfer.list), ...(yield* bob.transfer.list)].filter((view) => !isOver(view.state))
+  for (const { direction } of ends) yield* (direction === "send" ? alice : bob).over(sent.id)
+  nothingHalf(from.disk, to.disk, paths)
+  assert.deepStrictEqual(
+    to.disk.list(received),
+    paths.map((path) => path.slice(1)).toSorted(),
+    `seed ${seed}: ${JSON.stringify([yield* alice.transfer.list, yield* bob.transfer.list])}`
+  )
+}, Effect.scoped)
+
+describe("a transfer that is interrupted anywhere", () => {
+  for (let seed = 1; seed <= 25; seed++) quietly(`ends with equal trees (seed ${seed})`, () => history(seed))
+})
