@@ -104,7 +104,7 @@ const say = (n: number) =>
         state: "queued",
         recipients: [{ peer: someId(1), state: "queued" }]
       },
-      someEpoch(0)
+      [someEpoch(0)]
     )
   )
 

@@ -4,8 +4,11 @@ import { MessageId } from "./Id.ts"
 import { PeerId } from "./PeerId.ts"
 import { ChatText } from "./Text.ts"
 
-/** queued: waits for a peer that is away. sent: written to a link. delivered: safe at the receiver. */
-export const MessageState = Schema.Literals(["queued", "sent", "delivered", "read"])
+/**
+ * queued: waits for a peer that is away. sent: written to a link. delivered: safe at the receiver. expired: the peer did
+ * not come back in time, and will not get it.
+ */
+export const MessageState = Schema.Literals(["queued", "sent", "delivered", "read", "expired"])
 export type MessageState = typeof MessageState.Type
 
 export const Recipient = Schema.Struct({ peer: PeerId, state: MessageState })

@@ -1,35 +1,33 @@
 /**
- * Messages to everyone or to one peer: each shown exactly once and in order, each with a state that never lies.
- * Owns the history, the per-peer outbox and counters. It reads Connection's inbox for as long as its layer lives.
- *
- * Each session has one fiber that writes to it, so that a peer that reads slowly delays nobody else. It starts when
- * the session comes up and is interrupted when it goes down. What was shown is remembered while the process lives.
+ * Messages to everyone or to one peer: each shown exactly once and in order, each with a state that never lies,
+ * whatever is restarted. What is said, shown or acknowledged is in the MessageStore before anyone is told; ChatSessions
+ * writes it to the peers. It reads Connection's inbox, and takes back what waits too long, as long as its layer lives.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as SecureRandom from "effect/crypto/SecureRandom"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FiberMap from "effect/FiberMap"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import * as Semaphore from "effect/Semaphore"
+import * as Schedule from "effect/Schedule"
 import { limits } from "../config.ts"
 import { MessageRefused } from "../schema/Failure.ts"
-import type { Frame, FrameOf } from "../schema/Frame.ts"
+import type { FrameOf } from "../schema/Frame.ts"
 import { Epoch, idBytes, MessageId } from "../schema/Id.ts"
-import type { Message, MessageState } from "../schema/Message.ts"
+import type { Message } from "../schema/Message.ts"
 import { base32, type PeerId, short } from "../schema/PeerId.ts"
 import { byteLength, chatMaxBytes } from "../schema/Text.ts"
-import * as History from "./ChatHistory.ts"
-import * as State from "./ChatState.ts"
+import { makeSessions } from "./ChatSessions.ts"
 import { Connection, type Inbound, type SessionChange } from "./Connection.ts"
+import type { DatabaseError } from "./Database.ts"
 import { Events } from "./Events.ts"
 import { Identity } from "./Identity.ts"
+import { type Found, MessageStore, type OutboxFull, type Page, type PageOptions, type Unread } from "./MessageStore.ts"
 import { PeerRegistry } from "./PeerRegistry.ts"
 
 /** Defined in schema/, since the API carries them. */
@@ -56,12 +54,18 @@ export class Chat extends Context.Service<
       readonly before?: number
       readonly peer?: PeerId
     }) => Effect.Effect<{ readonly items: ReadonlyArray<Message>; readonly before: number | null }>
+    /** Messages that hold all of the words, the newest first, by page as above. No query is wrong. */
+    readonly search: (query: string, options: PageOptions) => Effect.Effect<Page<Found>>
+    /** How many messages nobody here has read, of each sender, to this node and to everyone. */
+    readonly unread: Effect.Effect<ReadonlyArray<Unread>>
+    /** A person read everything of this peer up to this message: it is told so, now or when it is back. */
+    readonly markRead: (peer: PeerId, upTo: Message["id"]) => Effect.Effect<void>
   }
 >()("kith/services/Chat") {
   static readonly layer: Layer.Layer<
     Chat,
     never,
-    Connection | PeerRegistry | Events | Identity | SecureRandom.SecureRandom
+    Connection | PeerRegistry | MessageStore | Events | Identity | SecureRandom.SecureRandom
   > = Layer.effect(
     this,
     Effect.suspend(() => make)
@@ -77,26 +81,6 @@ export const chatFramesIgnored = Metric.counter("kith_chat_frames_ignored_total"
 const ignored = (reason: "gap" | "duplicateId" | "neverSent") =>
   Metric.update(Metric.withAttributes(chatFramesIgnored, { reason }), 1)
 
-/** A message on its way, and the latch of those who wait for it. */
-interface Outgoing {
-  readonly kept: History.Kept
-  /** Opened once every recipient has it. */
-  readonly settled: Latch.Latch
-}
-
-/** What goes on between this node and one peer. */
-interface Conversation {
-  readonly peer: PeerId
-  outbox: State.Outbox<Outgoing>
-  inbox: State.Inbox
-  /** Acknowledgements to write: the last number of each epoch. */
-  readonly owed: Map<Epoch, number>
-  /** Whether there is a session. */
-  up: boolean
-  /** Open while there may be something to write. */
-  readonly wake: Latch.Latch
-}
-
 const refusal = (text: string): string | undefined => {
   if (text === "") return "it is empty"
   if (!text.isWellFormed()) return "it holds half a character (a lone surrogate), which cannot be sent"
@@ -104,162 +88,158 @@ const refusal = (text: string): string | undefined => {
   return bytes > chatMaxBytes ? `it is ${bytes} bytes long, of at most ${chatMaxBytes}. Send it as a file` : undefined
 }
 
+type FromPeer = Inbound<"Chat" | "ChatReceipt">
+
+/** Whether a recipient may still get it. */
+const isUnderway = (message: Message): boolean =>
+  message.recipients.some(({ state }) => state === "queued" || state === "sent")
+
+/** A frame that cannot be handled stops nothing else. */
+const guard = (effect: Effect.Effect<void>) =>
+  Effect.catchCauseIf(
+    effect,
+    (cause) => !Cause.hasInterruptsOnly(cause),
+    (cause) => Effect.logError("What a peer sent for chat could not be handled", cause)
+  )
+
 const make = Effect.gen(function* () {
   const connection = yield* Connection
   const registry = yield* PeerRegistry
+  const store = yield* MessageStore
   const events = yield* Events
   const { id: self } = yield* Identity
   const random = yield* SecureRandom.SecureRandom
-
-  const history = History.make(limits)
-  const conversations = new Map<PeerId, Conversation>()
-  /** Messages that some recipient does not have yet. */
-  const underway = new Map<MessageId, Outgoing>()
-  const writers = yield* FiberMap.make<PeerId>()
-  // A change and the word of it are one step, so that watchers learn of changes in the order they happened.
-  const turn = yield* Semaphore.make(1)
-  const inTurn = <A, E>(change: Effect.Effect<A, E>) => Effect.uninterruptible(turn.withPermit(change))
-
   const randomId = Effect.map(random.randomBytes(idBytes), base32)
+  const freshEpoch = Effect.map(randomId, (id) => Epoch.make(id))
 
-  /** What goes on with this peer. */
-  const converse = Effect.fnUntraced(function* (peer: PeerId) {
-    const epoch = Epoch.make(yield* randomId)
-    const known = conversations.get(peer)
-    if (known !== undefined) return known
-    const conversation: Conversation = {
-      peer,
-      outbox: State.emptyOutbox(epoch),
-      inbox: [],
-      owed: new Map(),
-      up: false,
-      wake: Latch.makeUnsafe(false)
+  let isRefused = false
+  /** Says what the disk refused: once, until it takes something again. */
+  const complain = (error: DatabaseError) => {
+    const isSaid = isRefused || error.reason === "closed"
+    isRefused = true
+    return isSaid
+      ? Effect.void
+      : Effect.logError("The database does not keep what is said; peers will send it again").pipe(
+          Effect.annotateLogs({ path: error.path, problem: error.problem })
+        )
+  }
+  const took = Effect.sync(() => {
+    isRefused = false
+  })
+  const orLog = <A>(effect: Effect.Effect<A, DatabaseError>): Effect.Effect<A | undefined> =>
+    Effect.matchEffect(effect, {
+      onFailure: (error) => Effect.as(complain(error), undefined),
+      onSuccess: (value) => Effect.as(took, value)
+    })
+
+  /** Those who wait until a message is with all of its recipients. */
+  const waiters = new Map<MessageId, Set<Latch.Latch>>()
+  const tell = (changed: ReadonlyArray<Message>) =>
+    Effect.forEach(
+      changed,
+      (message) => {
+        if (!isUnderway(message)) for (const latch of waiters.get(message.id) ?? []) latch.openUnsafe()
+        return events.publish({ _tag: "MessageChanged", message })
+      },
+      { discard: true }
+    )
+
+  const sessions = yield* makeSessions({ connection, store, orLog, tell })
+
+  /** Shows what is new of these and acknowledges all of them, once that is safe. */
+  const received = Effect.fnUntraced(function* (chats: ReadonlyArray<Inbound<"Chat">>) {
+    if (chats.length === 0) return
+    const arrivals = chats.map(({ frame, peer }) => ({ ...frame, peer, to: frame.toEveryone ? null : self }))
+    const verdicts = yield* store.receive(arrivals).pipe(
+      Effect.tapError(complain),
+      // Room may be made. Until then peers wait, as they do when we read slowly: what is not kept is not acknowledged.
+      Effect.retry({
+        while: (error) => error.reason === "full" || error.reason === "busy",
+        schedule: Schedule.spaced(limits.faultRetry)
+      }),
+      orLog
+    )
+    for (const [at, { last, message, verdict }] of (verdicts ?? []).entries()) {
+      if (verdict === "gap" || verdict === "duplicateId") yield* ignored(verdict)
+      if (message !== null) yield* events.publish({ _tag: "MessageAdded", message })
+      const chat = chats[at]
+      if (chat === undefined || verdict === "gap") continue
+      sessions.owe(chat.peer, { epoch: chat.frame.epoch, seq: last, state: "delivered" })
     }
-    conversations.set(peer, conversation)
-    return conversation
-  })
+  }, Effect.uninterruptible)
 
-  /** Beyond the bound, forgets the oldest conversations in which nothing goes on; a later one begins a new epoch. */
-  const forgetIdle = Effect.sync(() => {
-    for (const one of conversations.values()) {
-      if (conversations.size <= limits.peersMax) return
-      if (!one.up && one.outbox.pending.length === 0) conversations.delete(one.peer)
+  /** Peers that spoke of numbers that were never given, in the session they have. */
+  const renumbered = new Set<PeerId>()
+
+  const acknowledged = Effect.fnUntraced(function* (peer: PeerId, { epoch, seq, state }: FrameOf<"ChatReceipt">) {
+    const advanced = yield* orLog(store.advance(peer, { epoch, seq, state }))
+    if (advanced === undefined) return
+    if (!advanced.isAhead) {
+      sessions.acknowledged(peer, { epoch, seq })
+      return yield* tell(advanced.changed)
     }
-  })
+    yield* ignored("neverSent")
+    // Or this database is a copy that was put back, and the peer saw later ones: then it takes nothing but a new count.
+    if (state === "read" || renumbered.has(peer)) return
+    renumbered.add(peer)
+    yield* Effect.logWarning("A peer acknowledges messages that were never sent; what waits for it is numbered anew")
+    yield* tell((yield* orLog(store.requeue(peer))) ?? [])
+    yield* orLog(store.renumber(peer, yield* freshEpoch))
+    yield* sessions.restart(peer)
+  }, Effect.uninterruptible)
 
-  /** Records how far a message got with one recipient, and tells. Call it in turn. */
-  const advance = Effect.fnUntraced(function* (outgoing: Outgoing, peer: PeerId, state: MessageState) {
-    const before = outgoing.kept.message
-    if (before.recipients.every((one) => one.peer !== peer || one.state === state)) return
-    const recipients = before.recipients.map((one) => (one.peer === peer ? { peer, state } : one))
-    const message = { ...before, recipients, state: State.leastAdvanced(recipients.map((one) => one.state)) }
-    outgoing.kept.message = message
-    yield* events.publish({ _tag: "MessageChanged", message })
-    if (State.isBehind(message.state, "delivered")) return
-    underway.delete(message.id)
-    yield* outgoing.settled.open
-  })
-
-  /** Writes to one session what there is to write, for as long as it is not interrupted. */
-  const write = Effect.fnUntraced(
-    function* (conversation: Conversation) {
-      const { peer, owed, wake } = conversation
-      for (;;) {
-        yield* wake.await
-        yield* wake.close
-        for (const [epoch, seq] of owed) {
-          yield* connection.send(peer, { _tag: "ChatReceipt", epoch, seq, state: "delivered" })
-          if (owed.get(epoch) === seq) owed.delete(epoch)
-        }
-        for (;;) {
-          const item = State.nextToWrite(conversation.outbox)
-          if (item === undefined) break
-          conversation.outbox = State.writing(conversation.outbox, item)
-          yield* connection.send(peer, frameOf(conversation.outbox, item))
-          const isSent = Effect.suspend(() =>
-            State.isPending(conversation.outbox, item) ? advance(item.value, peer, "sent") : Effect.void
-          )
-          yield* inTurn(isSent)
-        }
-      }
-    },
-    // The session ended a moment ago; the word of it, which makes everything unacknowledged wait again, is on its way.
-    Effect.catchTag("NotConnected", () => Effect.void)
-  )
-
-  const up = Effect.fnUntraced(function* (peer: PeerId) {
-    const conversation = yield* converse(peer)
-    conversation.up = true
-    conversation.outbox = State.rewind(conversation.outbox)
-    yield* conversation.wake.open
-    yield* FiberMap.run(writers, peer, write(conversation))
-  })
-
-  const down = Effect.fnUntraced(function* (peer: PeerId) {
-    // Its writer first: what it wrote last must not be marked as sent after it was marked as waiting.
-    yield* FiberMap.remove(writers, peer)
-    const conversation = yield* converse(peer)
-    conversation.up = false
-    conversation.owed.clear()
-    conversation.outbox = State.rewind(conversation.outbox)
-    yield* inTurn(Effect.forEach(conversation.outbox.pending, (item) => advance(item.value, peer, "queued")))
-    yield* forgetIdle
-  })
-
-  const received = Effect.fnUntraced(function* (peer: PeerId, frame: FrameOf<"Chat">) {
-    const conversation = yield* converse(peer)
-    const { inbox, verdict, last } = State.receive(conversation.inbox, frame)
-    conversation.inbox = inbox
-    if (verdict === "gap") return yield* ignored("gap")
-    if (verdict === "new" && history.get(peer, frame.id) !== undefined) yield* ignored("duplicateId")
-    else if (verdict === "new") {
-      const message: Message = {
-        id: frame.id,
-        from: peer,
-        to: frame.toEveryone ? null : self,
-        text: frame.text,
-        sentAt: frame.sentAt,
-        state: "delivered",
-        recipients: []
-      }
-      yield* inTurn(
-        Effect.suspend(() => {
-          history.add(message)
-          return events.publish({ _tag: "MessageAdded", message })
-        })
-      )
-    }
-    owe(conversation, frame.epoch, last)
-    yield* conversation.wake.open
-  })
-
-  const acknowledged = Effect.fnUntraced(function* (peer: PeerId, receipt: FrameOf<"ChatReceipt">) {
-    const conversation = yield* converse(peer)
-    const result = State.acknowledge(conversation.outbox, receipt)
-    if (result === undefined) return yield* ignored("neverSent")
-    conversation.outbox = result.outbox
-    yield* inTurn(Effect.forEach(result.advanced, (outgoing) => advance(outgoing, peer, receipt.state)))
-  })
-
-  const handle = (next: Inbound<"Chat" | "ChatReceipt"> | SessionChange): Effect.Effect<void> => {
-    if ("_tag" in next) return next._tag === "Up" ? up(next.peer) : down(next.peer)
-    return next.frame._tag === "Chat" ? received(next.peer, next.frame) : acknowledged(next.peer, next.frame)
+  const changed = (change: SessionChange) => {
+    if (change._tag === "Up") return sessions.up(change.peer)
+    renumbered.delete(change.peer)
+    return sessions.down(change.peer)
   }
 
+  /** What came between two changes of sessions. All of it goes into one transaction. */
+  const frames = (some: ReadonlyArray<FromPeer>): Effect.Effect<void> =>
+    some.length === 0
+      ? Effect.void
+      : Effect.all(
+          [
+            guard(received(some.flatMap(({ frame, peer }) => (frame._tag === "Chat" ? [{ frame, peer }] : [])))),
+            ...some.flatMap(({ frame, peer }) =>
+              frame._tag === "Chat" ? [] : [guard(acknowledged(peer, frame)).pipe(Effect.annotateLogs("peer", peer))]
+            )
+          ],
+          { concurrency: "unbounded", discard: true }
+        )
+
+  const handle = Effect.fnUntraced(function* (batch: ReadonlyArray<FromPeer | SessionChange>) {
+    let some: Array<FromPeer> = []
+    for (const next of batch) {
+      if ("frame" in next) {
+        some.push(next)
+        continue
+      }
+      yield* frames(some)
+      some = []
+      yield* guard(changed(next)).pipe(Effect.annotateLogs("peer", next.peer))
+    }
+    yield* frames(some)
+  })
+
+  /** Takes back what waited too long. */
+  const expire = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    for (;;) {
+      const expired = yield* orLog(store.expire(Math.floor(now - Duration.toMillis(limits.outboxExpires))))
+      if (expired === undefined || expired.length === 0) return
+      yield* tell(expired)
+      // Numbers of a session have no gaps.
+      const peers = new Set(expired.flatMap((message) => message.recipients.map(({ peer }) => peer)))
+      yield* Effect.forEach(peers, sessions.restart, { discard: true })
+    }
+  })
+
+  // Sessions of an earlier run are over.
+  yield* orLog(store.requeue(null))
   const inbox = yield* connection.inbox("Chat", "ChatReceipt")
-  yield* Queue.take(inbox).pipe(
-    Effect.flatMap((next) =>
-      handle(next).pipe(
-        Effect.catchCauseIf(
-          (cause) => !Cause.hasInterruptsOnly(cause),
-          (cause) => Effect.logError("What a peer sent for chat could not be handled", cause)
-        ),
-        Effect.annotateLogs("peer", next.peer)
-      )
-    ),
-    Effect.forever,
-    Effect.forkScoped
-  )
+  yield* Queue.takeBetween(inbox, 1, limits.chatAtOnce).pipe(Effect.flatMap(handle), Effect.forever, Effect.forkScoped)
+  yield* Effect.andThen(expire, Effect.sleep(limits.outboxLook)).pipe(Effect.forever, Effect.forkScoped)
 
   const recipientsOf = Effect.fnUntraced(function* (to: PeerId | null) {
     if (to === self) return yield* new MessageRefused({ problem: "it is addressed to this node itself" })
@@ -279,17 +259,10 @@ const make = Effect.gen(function* () {
     return peers.length > 0 ? peers : yield* new MessageRefused({ problem: "nobody is connected" })
   })
 
-  /** Nothing, if this peer's outbox takes a message of so many bytes more. */
-  const checkRoom = Effect.fnUntraced(function* (conversation: Conversation, bytes: number) {
-    const { pending } = conversation.outbox
-    const waiting = pending.reduce((sum, item) => sum + item.value.kept.bytes, 0)
-    if (pending.length < limits.outboxMax && waiting + bytes <= limits.outboxBytes) return
-    const name = Option.match(yield* registry.get(conversation.peer), {
-      onNone: () => short(conversation.peer),
-      onSome: (peer) => peer.name
-    })
+  const full = Effect.fnUntraced(function* ({ peer, waiting }: OutboxFull) {
+    const name = Option.match(yield* registry.get(peer), { onNone: () => short(peer), onSome: ({ name }) => name })
     return yield* new MessageRefused({
-      problem: `${pending.length} messages already wait for ${name}. Wait until they are delivered`
+      problem: `${waiting} messages already wait for ${name}. Wait until they are delivered`
     })
   })
 
@@ -302,57 +275,77 @@ const make = Effect.gen(function* () {
       from: self,
       to,
       text,
-      sentAt: yield* Clock.currentTimeMillis,
+      sentAt: Math.floor(yield* Clock.currentTimeMillis),
       state: "queued",
       recipients: peers.map((peer) => ({ peer, state: "queued" }))
     }
-    return yield* inTurn(
-      Effect.gen(function* () {
-        const recipients = yield* Effect.forEach(peers, converse)
-        yield* Effect.forEach(recipients, (one) => checkRoom(one, byteLength(text)), { discard: true })
-        const outgoing = { kept: history.add(message), settled: Latch.makeUnsafe(false) }
-        underway.set(message.id, outgoing)
-        for (const one of recipients) one.outbox = State.enqueue(one.outbox, outgoing)
-        yield* events.publish({ _tag: "MessageAdded", message })
-        yield* Effect.forEach(recipients, (one) => one.wake.open, { discard: true })
-        yield* forgetIdle
-        return message
-      })
+    const room = { messages: limits.outboxMax, bytes: limits.outboxBytes }
+    // Not one for all: nobody is to know by its number who else got it.
+    const fresh = yield* Effect.forEach(peers, () => freshEpoch)
+    return yield* store.append(message, fresh, room).pipe(
+      Effect.catchTags({
+        OutboxFull: full,
+        DatabaseError: (error) => Effect.fail(new MessageRefused({ problem: `it cannot be kept: ${error.message}` }))
+      }),
+      Effect.andThen(events.publish({ _tag: "MessageAdded", message })),
+      Effect.andThen(Effect.sync(() => peers.forEach(sessions.wake))),
+      Effect.as(message),
+      // What is kept is told, and sent.
+      Effect.uninterruptible
     )
   })
 
-  const settled = Effect.fn("Chat.settled")(function* (id: MessageId, patience: Duration.Input) {
-    const outgoing = underway.get(id)
-    if (outgoing !== undefined) {
-      yield* Effect.timeoutOption(outgoing.settled.await, patience)
-      return outgoing.kept.message
-    }
-    const kept = history.get(self, id)
-    return kept !== undefined
-      ? kept.message
+  const own = Effect.fnUntraced(function* (id: MessageId) {
+    const found = yield* Effect.orDie(store.get(self, id))
+    return Option.isSome(found)
+      ? found.value
       : yield* new MessageRefused({ problem: `none of this node's has the id ${id}` })
   })
 
+  const settled = Effect.fn("Chat.settled")(function* (id: MessageId, patience: Duration.Input) {
+    const latch = Latch.makeUnsafe(false)
+    const others = waiters.get(id) ?? new Set()
+    waiters.set(id, others.add(latch))
+    const leave = Effect.sync(() => {
+      if (others.delete(latch) && others.size === 0) waiters.delete(id)
+    })
+    return yield* Effect.gen(function* () {
+      const message = yield* own(id)
+      if (!isUnderway(message)) return message
+      yield* Effect.timeoutOption(latch.await, patience)
+      return yield* own(id)
+    }).pipe(Effect.ensuring(leave))
+  })
+
+  const history = Effect.fn("Chat.history")(function* (options: { readonly limit: number; readonly peer?: PeerId }) {
+    const found: Array<Message> = []
+    let before: number | null | undefined
+    while (found.length < options.limit && before !== null) {
+      const page: Page<Message> = yield* store.history({
+        ...options,
+        limit: options.limit - found.length,
+        ...(before !== undefined && { before })
+      })
+      found.push(...page.items)
+      before = page.before
+    }
+    return found.toReversed()
+  }, Effect.orDie)
+
+  const markRead = Effect.fn("Chat.markRead")(function* (peer: PeerId, upTo: MessageId) {
+    const receipts = yield* store.markRead(peer, upTo)
+    const isThere = (yield* connection.connected).includes(peer)
+    if (isThere) for (const { epoch, seq } of receipts) sessions.owe(peer, { epoch, seq, state: "read" })
+  }, Effect.orDie)
+
+  // A database that cannot be read any more is a defect of the machine: whoever asks is told that it failed.
   return Chat.of({
     say,
     settled,
-    history: ({ limit, peer }) => Effect.sync(() => history.newest(limit, peer)),
-    page: (options) => Effect.sync(() => history.page(options))
+    history,
+    page: (options) => Effect.orDie(store.history(options)),
+    search: (query, options) => Effect.orDie(store.search(query, options)),
+    unread: Effect.orDie(store.unread),
+    markRead
   })
 })
-
-const frameOf = (outbox: State.Outbox<Outgoing>, { seq, value }: State.Item<Outgoing>): Frame => {
-  const { id, sentAt, text, to } = value.kept.message
-  const { epoch } = outbox
-  return { _tag: "Chat", id, epoch, first: State.first(outbox), seq, toEveryone: to === null, sentAt, text }
-}
-
-/** Notes an acknowledgement to write; later ones of an epoch stand for earlier ones, and old epochs make room. */
-const owe = (conversation: Conversation, epoch: Epoch, seq: number): void => {
-  if (seq === 0) return
-  conversation.owed.set(epoch, seq)
-  for (const oldest of conversation.owed.keys()) {
-    if (conversation.owed.size <= State.epochsMax) return
-    conversation.owed.delete(oldest)
-  }
-}

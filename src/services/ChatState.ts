@@ -1,6 +1,6 @@
 /**
- * The counting behind chat: what is still to be sent to one peer, and what of a peer was already shown. It decides;
- * Chat acts. Pure.
+ * The counting behind chat: what of an outbox is to be written to a session, and what of a peer was already shown. It
+ * decides; Chat acts, and MessageStore counts. Pure.
  *
  * Each message to a peer has an epoch and a number, from 1. A link keeps order and loses nothing but its end, so
  * after a new session everything unacknowledged is sent again, in order, and the receiver shows the one number
@@ -10,97 +10,37 @@
 import type { Epoch } from "../schema/Id.ts"
 import type { MessageState } from "../schema/Message.ts"
 
-/** One message to one peer. `A` is whatever the owner knows it by. */
-export interface Item<A> {
-  readonly seq: number
-  readonly value: A
-}
-
-/** Everything on its way to one peer. */
-export interface Outbox<A> {
-  readonly epoch: Epoch
-  /** The number of the next message. */
-  readonly next: number
-  /** Not acknowledged, in order and without gaps. */
-  readonly pending: ReadonlyArray<Item<A>>
-  /** The number of the next message to write to this session. */
-  readonly cursor: number
-  /** The greatest number ever written to a session: what the peer may acknowledge. */
+/** What of an outbox was written to one session, and acknowledged since it began. */
+export interface Session {
+  /** Of what was written last; null before anything was. */
+  readonly epoch: Epoch | null
+  /** The oldest number of it that the peer has not acknowledged, as far as this session knows. */
+  readonly first: number
+  /** The greatest number written: what follows it is to be written next. */
   readonly written: number
-  /** Delivered and not known to be read, in order; the oldest are forgotten. */
-  readonly unread: ReadonlyArray<Item<A>>
 }
 
-/** Delivered messages of one peer whose reading is still awaited. */
-export const unreadMax = 1000
+/** A session begins: everything unacknowledged is to be written, from the first on. */
+export const newSession: Session = { epoch: null, first: 0, written: 0 }
 
-export const emptyOutbox = (epoch: Epoch): Outbox<never> => ({
-  epoch,
-  next: 1,
-  pending: [],
-  cursor: 1,
-  written: 0,
-  unread: []
-})
-
-/** One message more, at the end. */
-export const enqueue = <A>(outbox: Outbox<A>, value: A): Outbox<A> => ({
-  ...outbox,
-  next: outbox.next + 1,
-  pending: [...outbox.pending, { seq: outbox.next, value }]
-})
-
-/** The number of the oldest message the peer has not acknowledged. */
-export const first = <A>(outbox: Outbox<A>): number => outbox.pending[0]?.seq ?? outbox.next
-
-/** What to write next to this session, if anything. */
-export const nextToWrite = <A>(outbox: Outbox<A>): Item<A> | undefined => outbox.pending[outbox.cursor - first(outbox)]
-
-/**
- * The message is about to be written. It is counted before and not after: its receipt may be here before the write
- * is known to be over.
- */
-export const writing = <A>(outbox: Outbox<A>, item: Item<A>): Outbox<A> => ({
-  ...outbox,
-  cursor: item.seq + 1,
-  written: Math.max(outbox.written, item.seq)
-})
-
-/** Whether the peer has not acknowledged this message yet. */
-export const isPending = <A>(outbox: Outbox<A>, item: Item<A>): boolean => item.seq >= first(outbox)
-
-/** A session begins or ends: everything unacknowledged is to be written again. */
-export const rewind = <A>(outbox: Outbox<A>): Outbox<A> => ({ ...outbox, cursor: first(outbox) })
-
-export interface Acknowledged<A> {
-  readonly outbox: Outbox<A>
-  /** Messages whose state this receipt advances, in order. */
-  readonly advanced: ReadonlyArray<A>
+/** One message to one peer. */
+export interface Item {
+  readonly epoch: Epoch
+  readonly seq: number
 }
 
 /**
- * The peer's receipt for everything up to `seq`: what it advances, or undefined if it speaks of what was never
- * written. One that tells nothing new advances nothing.
+ * The message is about to be written, the next of those that were unacknowledged a moment ago. Its `first` is that of
+ * the session; undefined where its receipt came meanwhile, so that nothing is to be written.
  */
-export const acknowledge = <A>(
-  outbox: Outbox<A>,
-  receipt: { readonly epoch: Epoch; readonly seq: number; readonly state: "delivered" | "read" }
-): Acknowledged<A> | undefined => {
-  if (receipt.epoch !== outbox.epoch || receipt.seq > outbox.written) return undefined
-  const count = Math.max(0, receipt.seq + 1 - first(outbox))
-  const delivered = outbox.pending.slice(0, count)
-  const pending = count === 0 ? outbox.pending : outbox.pending.slice(count)
-  const next = { ...outbox, pending, cursor: Math.max(outbox.cursor, receipt.seq + 1) }
-  const unread = count === 0 ? outbox.unread : [...outbox.unread, ...delivered].slice(-unreadMax)
-  if (receipt.state === "delivered") {
-    return { outbox: { ...next, unread }, advanced: delivered.map((item) => item.value) }
-  }
-  const read = unread.filter((item) => item.seq <= receipt.seq)
-  return {
-    outbox: { ...next, unread: unread.slice(read.length) },
-    advanced: read.map((item) => item.value)
-  }
+export const writing = (session: Session, { epoch, seq }: Item): Session | undefined => {
+  const first = session.epoch === epoch ? session.first : seq
+  return seq < first ? undefined : { epoch, first, written: seq }
 }
+
+/** Everything up to this number was acknowledged. */
+export const acknowledged = (session: Session, { epoch, seq }: Item): Session =>
+  session.epoch === epoch ? { ...session, first: Math.max(session.first, seq + 1) } : session
 
 /** What of one peer was shown: the last number of each epoch, the epoch heard last at the end. */
 export type Inbox = ReadonlyArray<{ readonly epoch: Epoch; readonly last: number }>
@@ -134,7 +74,7 @@ export const receive = (
   }
 }
 
-const order: ReadonlyArray<MessageState> = ["queued", "sent", "delivered", "read"]
+const order: ReadonlyArray<MessageState> = ["expired", "queued", "sent", "delivered", "read"]
 
 /** Whether a message in state `a` got less far than one in state `b`. */
 export const isBehind = (a: MessageState, b: MessageState): boolean => order.indexOf(a) < order.indexOf(b)

@@ -15,22 +15,36 @@ import type { PeerId } from "../schema/PeerId.ts"
 import { Database, type DatabaseError } from "./Database.ts"
 import { type Found, makePages, type Page, type PageOptions } from "./MessageStorePages.ts"
 import { type Arrival, makeReceived, type Received, type Unread } from "./MessageStoreReceived.ts"
-import { type Advanced, makeSent, type Numbered, type Outbox, type Progress, type Waiting } from "./MessageStoreSent.ts"
+import {
+  type Advanced,
+  makeSent,
+  type Numbered,
+  type Outbox,
+  OutboxFull,
+  type Progress,
+  type Room,
+  type Waiting
+} from "./MessageStoreSent.ts"
 
-export type { Advanced, Arrival, Found, Numbered, Outbox, Page, PageOptions, Progress, Received, Unread, Waiting }
+export { OutboxFull }
+export type { Room, Advanced, Arrival, Found, Numbered, Outbox, Page, PageOptions, Progress, Received, Unread, Waiting }
 
 export class MessageStore extends Context.Service<
   MessageStore,
   {
     /**
-     * Keeps a message of this node and gives it its next number with each of its recipients; `fresh` is the epoch of
-     * those it never wrote to. States begin at `queued`. A message that is kept already gets no numbers. How much may
-     * wait is for its caller to bound.
+     * Keeps a message of this node and gives it its next number with each of its recipients; `fresh`: an epoch
+     * for each of them, used where it never wrote to that one. States begin at `queued`. A message that is kept already gets no numbers. `room`: how much
+     * may wait for each of them, this one included; without it, any number.
      */
-    readonly append: (message: Message, fresh: Epoch) => Effect.Effect<ReadonlyArray<Numbered>, DatabaseError>
+    readonly append: (
+      message: Message,
+      fresh: ReadonlyArray<Epoch>,
+      room?: Room
+    ) => Effect.Effect<ReadonlyArray<Numbered>, DatabaseError | OutboxFull>
     /** What is to be sent to whom, in numbers: one for each peer that was ever written to. */
     readonly outboxes: Effect.Effect<ReadonlyArray<Outbox>, DatabaseError>
-    /** What waits for a peer, in order, from the number that follows `after` on; at most `limits.outboxMax`. */
+    /** What waits for a peer and would survive a power failure, in order, from the number that follows `after` on; at most `limits.outboxMax`. */
     readonly outbox: (
       peer: PeerId,
       options: { readonly after: number; readonly limit: number }
@@ -41,6 +55,8 @@ export class MessageStore extends Context.Service<
     readonly requeue: (peer: PeerId | null) => Effect.Effect<ReadonlyArray<Message>, DatabaseError>
     /** Begins a new epoch with a peer and numbers what waits for it from 1. */
     readonly renumber: (peer: PeerId, fresh: Epoch) => Effect.Effect<void, DatabaseError>
+    /** What was sent before this time and still waits does so no more. Returns what changed, some of it: ask until none. */
+    readonly expire: (sentBefore: number) => Effect.Effect<ReadonlyArray<Message>, DatabaseError>
     /**
      * Takes what came from peers, in order, each exactly once by its number, and says of each what became of it. All of
      * them in one transaction: give it whatever has come, not one at a time.
@@ -52,6 +68,10 @@ export class MessageStore extends Context.Service<
     readonly markRead: (
       from: PeerId,
       id: MessageId
+    ) => Effect.Effect<ReadonlyArray<{ readonly epoch: Epoch; readonly seq: number }>, DatabaseError>
+    /** How far this sender's messages were read, in each of its epochs; 0 where none was. */
+    readonly readUpTo: (
+      from: PeerId
     ) => Effect.Effect<ReadonlyArray<{ readonly epoch: Epoch; readonly seq: number }>, DatabaseError>
     readonly get: (from: PeerId, id: MessageId) => Effect.Effect<Option.Option<Message>, DatabaseError>
     readonly history: (options: PageOptions) => Effect.Effect<Page<Message>, DatabaseError>

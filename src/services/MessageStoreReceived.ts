@@ -152,7 +152,25 @@ export const makeReceived = (database: Database["Service"], sql: SqlClient) => {
     )
   )
 
-  return { receive, unread, markRead }
+  const readUpTo = Effect.fn("MessageStore.readUpTo")((from: PeerId) => {
+    const sender = keyOf(sql, from)
+    // Two look-ups in an index, instead of all that is unread.
+    const first = (toEveryone: number) => sql`
+      (SELECT u.seq FROM unread u WHERE u.sender = i.peer AND u.to_everyone = ${toEveryone} AND u.epoch = i.epoch
+        ORDER BY u.message LIMIT 1)`
+    return database.read(
+      Effect.flatMap(
+        sql`
+          SELECT epoch, min(ifnull(direct, last + 1), ifnull(everyone, last + 1)) - 1 AS seq FROM (
+            SELECT i.epoch, i.last, i.place, ${first(0)} AS direct, ${first(1)} AS everyone
+            FROM incoming i WHERE i.peer = ${sender}
+          ) ORDER BY place`,
+        decodeReceipts
+      )
+    )
+  })
+
+  return { receive, unread, markRead, readUpTo }
 }
 
 const messageOf = ({ id, peer, sentAt, text, to }: Arrival): Message => ({

@@ -8,7 +8,8 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import { limits } from "../config.ts"
 import { Epoch, MessageId } from "../schema/Id.ts"
 import type { Message } from "../schema/Message.ts"
-import { PeerId } from "../schema/PeerId.ts"
+import { PeerId, short } from "../schema/PeerId.ts"
+import { byteLength } from "../schema/Text.ts"
 import type { Database } from "./Database.ts"
 import {
   decodeNumbers,
@@ -70,11 +71,28 @@ export interface Advanced {
   readonly isAhead: boolean
 }
 
+/** How much may wait for one peer: messages, and bytes of their texts. */
+export interface Room {
+  readonly messages: number
+  readonly bytes: number
+}
+
+/** So much waits for a peer already that one message more is not taken. Nothing was kept. */
+export class OutboxFull extends Schema.TaggedError<OutboxFull>()("OutboxFull", {
+  peer: PeerId,
+  waiting: Schema.Natural
+}) {
+  override get message(): string {
+    return `${this.waiting} messages already wait for ${short(this.peer)}`
+  }
+}
+
 /** Rows changed by one statement. */
 const changesMax = 1000
 
 const decodeNumbered = Schema.decodeUnknownEffect(Schema.Array(Numbered))
 const decodeWaiting = Schema.decodeUnknownEffect(Schema.Array(Waiting))
+const decodeFull = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ peer: PeerId, waiting: Schema.Natural })))
 const decodeOutboxes = Schema.decodeUnknownEffect(Schema.Array(Outbox))
 const decodeCounters = Schema.decodeUnknownEffect(
   Schema.Array(Schema.Struct({ n: Schema.Int, next: Schema.Natural, peer: Schema.Int }))
@@ -83,20 +101,52 @@ const decodeCounters = Schema.decodeUnknownEffect(
 export const makeSent = (database: Database["Service"], sql: SqlClient) => {
   const select = sql.literal(selectMessages)
 
-  const append = Effect.fn("MessageStore.append")((message: Message, fresh: Epoch) => {
+  /** Messages that are being kept: what the outbox shows meanwhile may not be safe yet. */
+  let appending = 0
+
+  /** The first of these peers that has no room for a message of so many bytes more. */
+  const firstFull = (list: string, room: Room, bytes: number) =>
+    Effect.flatMap(
+      sql`
+        SELECT k.id AS peer, count(*) AS waiting FROM json_each(${list}) j
+        JOIN keys k ON k.id = j.value
+        JOIN recipients r ON r.peer = k.n AND r.state < 2
+        GROUP BY k.n HAVING count(*) >= ${room.messages} OR sum(r.bytes) + ${bytes} > ${room.bytes}
+        ORDER BY j.key LIMIT 1`,
+      decodeFull
+    )
+
+  const append = Effect.fn("MessageStore.append")(function* (
+    message: Message,
+    fresh: ReadonlyArray<Epoch>,
+    room?: Room
+  ) {
+    const kept = yield* Effect.acquireUseRelease(
+      Effect.sync(() => appending++),
+      () => keep(message, fresh, room),
+      () => Effect.sync(() => appending--)
+    )
+    return "full" in kept ? yield* kept.full : kept.numbers
+  })
+
+  const keep = (message: Message, fresh: ReadonlyArray<Epoch>, room: Room | undefined) => {
     const peers = message.recipients.map((one) => one.peer)
     const list = JSON.stringify(peers)
+    const bytes = byteLength(message.text)
     return database.write(
       Effect.gen(function* () {
+        const [full] = room === undefined ? [] : yield* firstFull(list, room, bytes)
+        if (full !== undefined) return { full: new OutboxFull(full) }
         yield* number(sql, [message.from, ...peers])
         yield* sql`
-          INSERT INTO outgoing (peer, epoch, next) SELECT k.n, ${fresh}, 1
-          FROM json_each(${list}) j JOIN keys k ON k.id = j.value
+          INSERT INTO outgoing (peer, epoch, next) SELECT k.n, f.value, 1
+          FROM json_each(${list}) j JOIN keys k ON k.id = j.value JOIN json_each(${JSON.stringify(fresh)}) f ON f.key = j.key
           WHERE NOT EXISTS (SELECT 1 FROM outgoing o WHERE o.peer = k.n)`
         const last = yield* insertMessage(sql, message)
-        if (last === undefined) return []
+        if (last === undefined) return { numbers: [] }
         yield* sql`
-          INSERT INTO recipients (message, peer, counter, seq, state) SELECT ${last}, o.peer, o.n, o.next, 0
+          INSERT INTO recipients (message, peer, counter, seq, state, bytes)
+          SELECT ${last}, o.peer, o.n, o.next, 0, ${bytes}
           FROM json_each(${list}) j JOIN keys k ON k.id = j.value
           JOIN outgoing o ON o.n = (SELECT max(n) FROM outgoing WHERE peer = k.n)`
         yield* sql`
@@ -104,25 +154,25 @@ export const makeSent = (database: Database["Service"], sql: SqlClient) => {
           SELECT ${last}, 'k' || ${keyOf(sql, message.from)} || ' ' || group_concat('k' || peer, ' '), ${indexed(message.text)}
           FROM recipients WHERE message = ${last}`
         yield* trim(sql, last, 1)
-        return yield* Effect.flatMap(
+        const numbers = yield* Effect.flatMap(
           sql`
             UPDATE outgoing SET next = next + 1 WHERE n IN (SELECT counter FROM recipients WHERE message = ${last})
             RETURNING (SELECT id FROM keys WHERE n = peer) AS peer, epoch, next - 1 AS seq`,
           decodeNumbered
         )
+        return { numbers }
       })
     )
-  })
+  }
 
   const outboxes = database
     .read(
       Effect.flatMap(
         sql`
-          SELECT k.id AS peer, o.epoch, o.next, count(m.n) AS waiting, ifnull(min(r.seq), o.next) AS first,
-            ifnull(sum(octet_length(m.text)), 0) AS bytes
+          SELECT k.id AS peer, o.epoch, o.next, count(r.seq) AS waiting, ifnull(min(r.seq), o.next) AS first,
+            ifnull(sum(r.bytes), 0) AS bytes
           FROM outgoing o JOIN keys k ON k.n = o.peer
           LEFT JOIN recipients r ON r.peer = o.peer AND r.counter = o.n AND r.state < 2
-          LEFT JOIN messages m ON m.n = r.message
           WHERE o.n = (SELECT max(n) FROM outgoing WHERE peer = o.peer)
           GROUP BY o.n ORDER BY o.n`,
         decodeOutboxes
@@ -132,16 +182,19 @@ export const makeSent = (database: Database["Service"], sql: SqlClient) => {
 
   const outbox = Effect.fn("MessageStore.outbox")(
     (peer: PeerId, options: { readonly after: number; readonly limit: number }) =>
-      database.read(
-        Effect.flatMap(
-          sql`
+      // What could still be lost must not be sent: its number would be given to another message.
+      Effect.suspend(() =>
+        (appending > 0 ? database.write : database.read)(
+          Effect.flatMap(
+            sql`
             SELECT m.id, (SELECT epoch FROM outgoing WHERE n = r.counter) AS epoch, r.seq,
               m.receiver IS NULL AS toEveryone, m.sent_at AS sentAt, CAST(m.text AS BLOB) AS text
             FROM recipients r JOIN messages m ON m.n = r.message
             WHERE r.peer = ${keyOf(sql, peer)} AND r.state < 2 AND r.seq > ${options.after}
               AND r.counter = (SELECT max(n) FROM outgoing WHERE peer = ${keyOf(sql, peer)})
             ORDER BY r.seq LIMIT ${Math.min(options.limit, limits.outboxMax)}`,
-          decodeWaiting
+            decodeWaiting
+          )
         )
       )
   )
@@ -226,5 +279,20 @@ export const makeSent = (database: Database["Service"], sql: SqlClient) => {
     )
   )
 
-  return { append, outboxes, outbox, advance, requeue, renumber }
+  /** Some of what waits, all of it older than anything that may wait longer: numbers that wait stay without gaps. */
+  const expireSome = Effect.fnUntraced(function* (sentBefore: number) {
+    const rows = yield* sql`
+      UPDATE recipients SET state = 4 WHERE (message, peer) IN (
+        SELECT message, peer FROM recipients WHERE state < 2 AND message < ifnull(
+          (SELECT min(m.n) FROM recipients r JOIN messages m ON m.n = r.message
+            WHERE r.state < 2 AND m.sent_at >= ${sentBefore}),
+          ${Number.MAX_SAFE_INTEGER})
+        LIMIT ${changesMax}
+      ) RETURNING message AS n`
+    return yield* messagesOf((yield* decodeNumbers(rows)).map(({ n }) => n))
+  })
+
+  const expire = Effect.fn("MessageStore.expire")((sentBefore: number) => database.write(expireSome(sentBefore)))
+
+  return { append, outboxes, outbox, advance, requeue, renumber, expire }
 }

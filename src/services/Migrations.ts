@@ -98,18 +98,19 @@ const incoming = `
     PRIMARY KEY (peer, place)
   ) STRICT, WITHOUT ROWID`
 
-/** How far a message of ours got with each peer. State: 0 queued, 1 sent, 2 delivered, 3 read. */
+/** How far a message of ours got with each peer. State: 0 queued, 1 sent, 2 delivered, 3 read, 4 expired. `bytes`: of its text. */
 const recipients = [
   `CREATE TABLE recipients (
     message INTEGER NOT NULL REFERENCES messages (n) ON DELETE CASCADE,
     peer INTEGER NOT NULL REFERENCES keys (n),
     counter INTEGER NOT NULL REFERENCES outgoing (n),
     seq INTEGER NOT NULL,
-    state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 3),
+    state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 4),
+    bytes INTEGER NOT NULL,
     PRIMARY KEY (message, peer)
   ) STRICT, WITHOUT ROWID`,
   `CREATE INDEX recipients_of ON recipients (peer, message)`,
-  `CREATE INDEX recipients_waiting ON recipients (peer, counter, seq) WHERE state < 2`,
+  `CREATE INDEX recipients_waiting ON recipients (peer, counter, seq, bytes) WHERE state < 2`,
   `CREATE INDEX recipients_unread ON recipients (peer, counter, seq) WHERE state = 2`
 ]
 

@@ -99,7 +99,7 @@ export const makeKeeper = Effect.fnUntraced(function* (
 
   yield* changed.await.pipe(
     Effect.andThen(changed.close),
-    Effect.andThen(Effect.suspend(() => Effect.sleep(isRefused ? limits.peersRetry : limits.peersWritten))),
+    Effect.andThen(Effect.suspend(() => Effect.sleep(isRefused ? limits.faultRetry : limits.peersWritten))),
     Effect.andThen(flush),
     Effect.forever,
     Effect.forkScoped

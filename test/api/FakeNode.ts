@@ -173,7 +173,10 @@ const chat = Layer.effect(
           const items = until.slice(-limit).toReversed()
           const last = items.at(-1)
           return { items, before: last !== undefined && until.length > limit ? kept.indexOf(last) : null }
-        })
+        }),
+      search: () => Effect.succeed({ items: [], before: null }),
+      unread: Effect.succeed([]),
+      markRead: () => Effect.void
     }
   })
 )

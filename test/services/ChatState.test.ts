@@ -2,89 +2,43 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import {
-  acknowledge,
-  emptyOutbox,
-  enqueue,
+  acknowledged,
   epochsMax,
-  first,
   type Inbox,
   leastAdvanced,
-  nextToWrite,
-  type Outbox,
+  newSession,
   receive,
-  rewind,
-  unreadMax,
+  type Session,
   writing
 } from "../../src/services/ChatState.ts"
 import { someEpoch } from "../Some.ts"
 
 const epoch = someEpoch(1)
-const filled = (...values: ReadonlyArray<number>): Outbox<number> =>
-  values.reduce<Outbox<number>>(enqueue, emptyOutbox(epoch))
+const item = (seq: number, of = epoch) => ({ epoch: of, seq })
 
-/** Writes everything that is to be written. */
-const writeAll = (outbox: Outbox<number>): readonly [Outbox<number>, ReadonlyArray<number>] => {
-  const written: Array<number> = []
-  for (let item = nextToWrite(outbox); item !== undefined; item = nextToWrite(outbox)) {
-    written.push(item.value)
-    outbox = writing(outbox, item)
-  }
-  return [outbox, written]
-}
-
-const receipt = (seq: number, state: "delivered" | "read" = "delivered", of = epoch) => ({ epoch: of, seq, state })
-
-describe("an outbox", () => {
-  it("writes in order, and after a session's end again from the first unacknowledged", () => {
-    const [once, written] = writeAll(filled(10, 20, 30))
-    assert.deepStrictEqual(written, [10, 20, 30])
-    assert.isUndefined(nextToWrite(once))
-    const half = acknowledge(once, receipt(1))
-    assert.deepStrictEqual(half?.advanced, [10])
-    const again = rewind(half?.outbox ?? once)
-    assert.strictEqual(first(again), 2)
-    assert.deepStrictEqual(writeAll(again)[1], [20, 30])
-    assert.deepStrictEqual(writeAll(enqueue(again, 40))[1], [20, 30, 40])
+describe("a session", () => {
+  it("says with each message which is the oldest unacknowledged, however long ago it began", () => {
+    const three = writing(newSession, item(3))
+    assert.deepStrictEqual(three, { epoch, first: 3, written: 3 })
+    const four = writing(three ?? newSession, item(4))
+    assert.deepStrictEqual(four, { epoch, first: 3, written: 4 })
+    const acked = acknowledged(four ?? newSession, item(3))
+    assert.deepStrictEqual(writing(acked, item(5)), { epoch, first: 4, written: 5 })
+    assert.deepStrictEqual(writing(acknowledged(acked, item(4)), item(5)), { epoch, first: 5, written: 5 })
+    assert.strictEqual(acknowledged(acked, item(1)).first, 4, "receipts do not go back")
   })
 
-  it("takes receipts for what was written, once, and no others", () => {
-    const [outbox] = writeAll(filled(1, 2, 3))
-    assert.isUndefined(acknowledge(outbox, receipt(4)), "never sent")
-    assert.isUndefined(acknowledge(outbox, receipt(2 ** 53 - 1)))
-    assert.isUndefined(acknowledge(outbox, receipt(1, "delivered", someEpoch(2))), "another epoch")
-    assert.isUndefined(acknowledge(filled(1), receipt(1)), "not written yet")
-    const two = acknowledge(outbox, receipt(2))
-    assert.deepStrictEqual(two?.advanced, [1, 2])
-    for (const older of [0, 1, 2]) {
-      const same = acknowledge(two?.outbox ?? outbox, receipt(older))
-      assert.deepStrictEqual(same?.advanced, [])
-      assert.deepStrictEqual(same?.outbox.pending, two?.outbox.pending)
-    }
+  it("does not write what was acknowledged since it was looked for", () => {
+    const session = acknowledged(writing(newSession, item(1)) ?? newSession, item(5))
+    assert.isUndefined(writing(session, item(2)))
+    assert.isUndefined(writing(session, item(5)))
+    assert.strictEqual(writing(session, item(6))?.first, 6)
   })
 
-  it("takes a receipt for what an earlier session wrote", () => {
-    const [outbox] = writeAll(filled(1, 2, 3))
-    const result = acknowledge(rewind(outbox), receipt(2))
-    assert.deepStrictEqual(result?.advanced, [1, 2])
-    assert.deepStrictEqual(writeAll(result?.outbox ?? outbox)[1], [3])
-  })
-
-  it("knows delivered from read", () => {
-    const [outbox] = writeAll(filled(1, 2, 3))
-    const delivered = acknowledge(outbox, receipt(2))?.outbox ?? outbox
-    const read = acknowledge(delivered, receipt(1, "read"))
-    assert.deepStrictEqual(read?.advanced, [1])
-    assert.deepStrictEqual(acknowledge(read?.outbox ?? outbox, receipt(1, "read"))?.advanced, [])
-    // Read implies delivered.
-    const rest = acknowledge(read?.outbox ?? outbox, receipt(3, "read"))
-    assert.deepStrictEqual(rest?.advanced, [2, 3])
-    assert.lengthOf(rest?.outbox.pending ?? [0], 0)
-    assert.lengthOf(rest?.outbox.unread ?? [0], 0)
-  })
-
-  it("waits for only so many to be read", () => {
-    const [outbox] = writeAll(filled(...Array.from({ length: unreadMax + 10 }, (_, i) => i)))
-    assert.lengthOf(acknowledge(outbox, receipt(unreadMax + 10))?.outbox.unread ?? [], unreadMax)
+  it("begins anew with a new epoch, and takes no receipts of another", () => {
+    const session = writing(newSession, item(7)) ?? newSession
+    assert.deepStrictEqual(acknowledged(session, item(9, someEpoch(2))), session)
+    assert.deepStrictEqual(writing(session, item(1, someEpoch(2))), { epoch: someEpoch(2), first: 1, written: 1 })
   })
 })
 
@@ -136,6 +90,7 @@ describe("a message's state", () => {
     assert.strictEqual(leastAdvanced(["read", "delivered", "sent"]), "sent")
     assert.strictEqual(leastAdvanced(["read", "delivered"]), "delivered")
     assert.strictEqual(leastAdvanced(["read"]), "read")
+    assert.strictEqual(leastAdvanced(["read", "expired"]), "expired")
   })
 })
 
@@ -161,7 +116,11 @@ describe("two nodes and a link", () => {
     [Schema.Array(Step)],
     ([steps]) => {
       let epochs = 1
-      let outbox: Outbox<number> = emptyOutbox(someEpoch(epochs))
+      let current = someEpoch(epochs)
+      /** What the sender's store holds: all that is not acknowledged, and how many it numbered. */
+      let pending: ReadonlyArray<{ readonly seq: number; readonly value: number }> = []
+      let last = 0
+      let session: Session = newSession
       let inbox: Inbox = []
       let link: Array<{
         readonly epoch: typeof epoch
@@ -176,10 +135,11 @@ describe("two nodes and a link", () => {
       const abandoned = new Set<number>()
 
       const write = () => {
-        const item = nextToWrite(outbox)
+        const item = pending.find((one) => one.seq > session.written)
         if (item === undefined) return
-        link.push({ epoch: outbox.epoch, first: first(outbox), seq: item.seq, value: item.value })
-        outbox = writing(outbox, item)
+        const next = writing(session, { epoch: current, seq: item.seq })
+        if (next !== undefined) link.push({ epoch: current, first: next.first, ...item })
+        session = next ?? { ...session, written: item.seq }
       }
       const arrive = () => {
         const frame = link.shift()
@@ -191,23 +151,22 @@ describe("two nodes and a link", () => {
       }
       const takeReceipt = () => {
         const next = back.shift()
-        if (next === undefined) return
-        const result = acknowledge(outbox, next)
-        if (result === undefined) return
-        outbox = result.outbox
-        delivered.push(...result.advanced)
+        if (next === undefined || next.epoch !== current || next.seq > last) return
+        session = acknowledged(session, next)
+        delivered.push(...pending.filter((one) => one.seq <= next.seq).map((one) => one.value))
+        pending = pending.filter((one) => one.seq > next.seq)
       }
       const end = () => {
         link = []
         back = []
-        outbox = rewind(outbox)
+        session = newSession
       }
 
       for (const step of steps) {
         switch (step) {
           case "say":
             said.push(said.length)
-            outbox = enqueue(outbox, said.length - 1)
+            pending = [...pending, { seq: ++last, value: said.length - 1 }]
             break
           case "write":
             write()
@@ -223,23 +182,25 @@ describe("two nodes and a link", () => {
             break
           case "repeat": {
             // A sender that begins again without need.
-            outbox = rewind(outbox)
+            session = newSession
             break
           }
           case "overtake": {
             // The first frame of a new session overtakes the word that there is one.
-            const item = nextToWrite(outbox)
+            const item = pending.find((one) => one.seq > session.written)
+            const next = item === undefined ? undefined : writing(session, { epoch: current, seq: item.seq })
             end()
-            if (item !== undefined)
-              link.push({ epoch: outbox.epoch, first: first(outbox), seq: item.seq, value: item.value })
+            if (item !== undefined && next !== undefined) link.push({ epoch: current, first: next.first, ...item })
             break
           }
           case "restartSender":
             // It loses its outbox: what was not acknowledged may be shown or not, but never out of order or twice.
             end()
-            for (const item of outbox.pending) abandoned.add(item.value)
+            for (const { value } of pending) abandoned.add(value)
             epochs += 1
-            outbox = emptyOutbox(someEpoch(epochs))
+            current = someEpoch(epochs)
+            pending = []
+            last = 0
             break
         }
         assert.isTrue(delivered.every((value) => shown.includes(value)))

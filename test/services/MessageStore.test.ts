@@ -10,6 +10,7 @@ import * as Context from "effect/Context"
 import { SqlClient } from "effect/sql/SqlClient"
 import { join } from "node:path"
 import { limits } from "../../src/config.ts"
+import type { Epoch } from "../../src/schema/Id.ts"
 import type { Message } from "../../src/schema/Message.ts"
 import { chatMaxBytes } from "../../src/schema/Text.ts"
 import { epochsMax } from "../../src/services/ChatState.ts"
@@ -45,6 +46,9 @@ const arrival = (n: number, text: string, more: Partial<Arrival> = {}): Arrival 
   text,
   ...more
 })
+
+/** The same for every recipient. */
+const epochs = (epoch: Epoch) => [epoch, epoch, epoch, epoch]
 
 const texts = (page: { readonly items: ReadonlyArray<Message> }) => page.items.map((one) => one.text)
 
@@ -87,7 +91,7 @@ describe("MessageStore", () => {
         // So that everyone's recipients stand in one order.
         const everyone = [0, 1, 2, 3].map(peerOf)
         const hello = { ...message(0, "hello", everyone), id: model.nextId() }
-        assert.deepStrictEqual(yield* store().append(hello, someEpoch(99)), model.append(hello, someEpoch(99)))
+        assert.deepStrictEqual(yield* store().append(hello, epochs(someEpoch(99))), model.append(hello, someEpoch(99)))
 
         for (const step of steps) {
           switch (step._tag) {
@@ -95,7 +99,7 @@ describe("MessageStore", () => {
               const to = step.to === null ? everyone : [peerOf(step.to)]
               const one = { ...message(fresh, `text ${fresh}`, to), id: model.nextId() }
               const epoch = someEpoch(++fresh)
-              assert.sameDeepMembers([...(yield* store().append(one, epoch))], model.append(one, epoch))
+              assert.sameDeepMembers([...(yield* store().append(one, epochs(epoch)))], model.append(one, epoch))
               break
             }
             case "Advance": {
@@ -196,7 +200,7 @@ describe("MessageStore", () => {
       const store = yield* MessageStore
       const numbers = yield* Effect.forEach(
         Array.from({ length: 200 }, (_, n) => message(n, `t${n}`, n % 2 === 0 ? [bob] : [bob, carol])),
-        (one) => store.append(one, someEpoch(7)),
+        (one) => store.append(one, epochs(someEpoch(7))),
         { concurrency: "unbounded" }
       )
       const ofBob = numbers.flat().filter((one) => one.peer === bob)
@@ -244,7 +248,7 @@ describe("MessageStore", () => {
   it.effect("advances what a receipt speaks of, only forward, and is the least advanced of its recipients", () =>
     Effect.gen(function* () {
       const store = yield* MessageStore
-      for (let n = 1; n <= 3; n++) yield* store.append(message(n, `m${n}`, [bob, carol]), someEpoch(1))
+      for (let n = 1; n <= 3; n++) yield* store.append(message(n, `m${n}`, [bob, carol]), epochs(someEpoch(1)))
       const states = Effect.map(store.history({ limit: 10, peer: bob }), ({ items }) =>
         items.toReversed().map(({ recipients, state }) => [state, ...recipients.map((one) => one.state)])
       )
@@ -297,7 +301,7 @@ describe("MessageStore", () => {
   it.effect("says so when a peer has seen more than this database ever sent, and lets it be numbered anew", () =>
     Effect.gen(function* () {
       const store = yield* MessageStore
-      yield* store.append(message(1, "after the copy was restored", [bob]), someEpoch(1))
+      yield* store.append(message(1, "after the copy was restored", [bob]), epochs(someEpoch(1)))
       const receipt = { epoch: someEpoch(1), seq: 5, state: "delivered" } as const
       assert.deepStrictEqual(yield* store.advance(bob, receipt), { changed: [], isAhead: true })
       yield* store.renumber(bob, someEpoch(2))
@@ -324,7 +328,7 @@ describe("MessageStore", () => {
         "𐍈".repeat(chatMaxBytes / 4)
       ]
       yield* store.receive(all.map((text, n) => arrival(n + 1, text)))
-      for (const text of all) yield* store.append(message(5000 + all.indexOf(text), text, [bob]), someEpoch(1))
+      for (const text of all) yield* store.append(message(5000 + all.indexOf(text), text, [bob]), epochs(someEpoch(1)))
       const kept = texts(yield* store.history({ limit: 100 }))
       assert.deepStrictEqual(kept, [...all.toReversed(), ...all.toReversed()])
     }).pipe(Effect.provide(memory))
@@ -340,7 +344,7 @@ describe("MessageStore", () => {
         const page: Effect.Success<ReturnType<typeof store.history>> = yield* store.history({ limit: 30, before })
         read.push(...texts(page))
         before = page.before
-        yield* store.append(message(9000 + read.length, "meanwhile", [bob]), someEpoch(1))
+        yield* store.append(message(9000 + read.length, "meanwhile", [bob]), epochs(someEpoch(1)))
       }
       assert.deepStrictEqual(
         read,
@@ -369,8 +373,8 @@ describe("MessageStore", () => {
     Effect.gen(function* () {
       const store = yield* MessageStore
       const sql = yield* SqlClient
-      yield* store.append(message(1, "waits", [bob]), someEpoch(1))
-      yield* store.append(message(2, "arrived", [carol]), someEpoch(1))
+      yield* store.append(message(1, "waits", [bob]), epochs(someEpoch(1)))
+      yield* store.append(message(2, "arrived", [carol]), epochs(someEpoch(1)))
       yield* store.advance(carol, { epoch: someEpoch(1), seq: 1, state: "delivered" })
       yield* store.receive(Array.from({ length: 30 }, (_, n) => arrival(n + 1, `old${n}`)))
       // As if as many messages as are kept had come in between.
@@ -497,8 +501,8 @@ describe("MessageStore.search", () => {
   it.effect("narrows to a conversation, both ways, and pages", () =>
     Effect.gen(function* () {
       const store = yield* filled
-      yield* store.append(message(1, "the answer", [alice, bob]), someEpoch(1))
-      yield* store.append(message(2, "the other answer", [bob]), someEpoch(1))
+      yield* store.append(message(1, "the answer", [alice, bob]), epochs(someEpoch(1)))
+      yield* store.append(message(2, "the other answer", [bob]), epochs(someEpoch(1)))
       const of = (peer: Message["from"]) =>
         Effect.map(store.search("the", { limit: 100, peer }), ({ items }) => items.map((one) => one.message.text))
       assert.deepStrictEqual(yield* of(alice), ["the answer", said[4], said[0]])
