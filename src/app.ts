@@ -26,6 +26,7 @@ import { MessageStore } from "./services/MessageStore.ts"
 import { PeerRegistry } from "./services/PeerRegistry.ts"
 import { PeerStore } from "./services/PeerStore.ts"
 import { Profile, share } from "./services/Profile.ts"
+import { SpeedCaps } from "./services/SpeedCaps.ts"
 import type { Transfer } from "./services/Transfer.ts"
 import type { ListenError, Transport } from "./services/Transport.ts"
 import * as TransportTls from "./services/TransportTls.ts"
@@ -41,6 +42,7 @@ export type NodeServices =
   | Connection
   | Chat
   | Transfer
+  | SpeedCaps
   | Trust
   | Events
   | Profile
@@ -55,6 +57,7 @@ export const layerOn = <E, R>(
   Layer.merge(Supervisor.layer, share).pipe(
     Layer.provideMerge(TrustActors.layer),
     Layer.provideMerge(Layer.mergeAll(Discovery.layer, Chat.layer, TransferActors.layer)),
+    Layer.provideMerge(SpeedCaps.layer),
     Layer.provideMerge(PeerActors.layer),
     Layer.provideMerge(PeerRegistry.layer),
     Layer.provideMerge(Events.layer),

@@ -42,6 +42,9 @@ export const NodeSettings = Schema.Struct({
   peers: Schema.Array(Address),
   accept: AcceptPolicy,
   conflict: ConflictPolicy,
+  /** Bytes of blocks a second, of all transfers together; null or absent: as many as there are. */
+  sendCap: Schema.optionalKey(Schema.NullOr(Schema.Natural)),
+  receiveCap: Schema.optionalKey(Schema.NullOr(Schema.Natural)),
   /** Data links of one transfer that comes in, if it is large; 1 to 4. */
   lanes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 4 }))),
   /** Loopback port of the API; any free one is used when it is taken. */

@@ -20,6 +20,7 @@ import {
 import { helloMaxBytes } from "../schema/Frame.ts"
 import { pageMaxBytes } from "../schema/Manifest.ts"
 import type { Link, LinkClosed } from "../services/Transport.ts"
+import { type Gate, open } from "./RateLimiter.ts"
 
 /**
  * Why a lane is over.
@@ -56,8 +57,10 @@ export type Incoming =
 
 type Attach = Extract<DataFrame, { readonly _tag: "Attach" }>
 
-/** A block is filled in pieces, so that a slow link is seen to move. */
-const pieceBytes = 256 * 1024
+/** A block is filled in pieces, so that a slow link is seen to move: small ones at first, and while it is slow. */
+const pieceMax = 256 * 1024
+const pieceFirst = 16 * 1024
+const pieceMin = 4 * 1024
 
 const nothing = new Uint8Array(0)
 
@@ -70,6 +73,9 @@ export class DataLane {
   readonly link: Link
   /** Grows whenever something moves in either direction. */
   private moves = 0
+  private piece = pieceFirst
+  /** It waits for a speed cap of ours: that nothing moves is no fault of the link. */
+  private held = false
   /** What the last read brought and nobody took yet: valid until the link is read again. */
   private rest: Uint8Array = nothing
   private readonly head = new Uint8Array(headerBytes + blockHeadBytes)
@@ -109,13 +115,56 @@ export class DataLane {
     })
   }
 
-  /** Fills all of `into` with what comes next. */
-  body(into: Uint8Array): Effect.Effect<void, LaneError> {
+  /** Fills all of `into` with what comes next, no faster than the gate lets. */
+  body(into: Uint8Array, gate: Gate = open): Effect.Effect<void, LaneError> {
+    const portion = gate.portion()
+    if (portion !== Number.POSITIVE_INFINITY) return this.sip(into, gate)
+    return this.take(into)
+  }
+
+  private take(into: Uint8Array): Effect.Effect<void, LaneError> {
     const here = Math.min(this.rest.length, into.length)
     into.set(this.rest.subarray(0, here))
     this.rest = this.rest.subarray(here)
     this.moves++
     return here === into.length ? Effect.void : this.pull(into, here)
+  }
+
+  /** Fills it no faster than the gate lets. */
+  private sip(into: Uint8Array, gate: Gate): Effect.Effect<void, LaneError> {
+    return Effect.gen({ self: this }, function* () {
+      for (let at = 0; at < into.length;) {
+        const end = Math.min(into.length, at + gate.portion())
+        yield* this.pass(gate, end - at)
+        yield* this.take(into.subarray(at, end))
+        at = end
+      }
+    })
+  }
+
+  private pass(gate: Gate, bytes: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.held = true
+      return Effect.map(gate.pass(bytes), () => {
+        this.held = false
+        this.moves++
+      })
+    })
+  }
+
+  /** Writes records no faster than the gate lets. Nothing else may be written meanwhile. */
+  writeThrough(records: ReadonlyArray<Uint8Array>, gate: Gate): Effect.Effect<void, LaneError> {
+    if (gate.portion() === Number.POSITIVE_INFINITY) return this.write(records)
+    return Effect.gen({ self: this }, function* () {
+      for (const record of records) {
+        for (let at = 0; at < record.length;) {
+          const end = Math.min(record.length, at + gate.portion())
+          yield* this.pass(gate, end - at)
+          yield* this.write([record.subarray(at, end)])
+          at = end
+        }
+      }
+    })
   }
 
   /** Writes frames, whole and in order. */
@@ -139,7 +188,8 @@ export class DataLane {
       const looks = 6
       for (let seen = this.moves, quiet = 0; ;) {
         yield* Effect.sleep(Duration.divideUnsafe(limits.stalled, looks))
-        quiet = busy() && this.moves === seen ? quiet + 1 : 0
+        quiet = busy() && !this.held && this.moves === seen ? quiet + 1 : 0
+        if (this.moves - seen < looks) this.piece = pieceMin
         seen = this.moves
         if (quiet >= looks) return yield* new LaneError({ problem: "stalled", detail: "" })
       }
@@ -203,9 +253,12 @@ export class DataLane {
 
   private pull(into: Uint8Array, from: number): Effect.Effect<void, LaneError> {
     return Effect.gen({ self: this }, function* () {
-      for (let at = from; at < into.length; at += pieceBytes) {
-        yield* Effect.mapError(this.link.readFully(into.subarray(at, at + pieceBytes)), lost)
+      for (let at = from; at < into.length;) {
+        const end = Math.min(into.length, at + this.piece)
+        yield* Effect.mapError(this.link.readFully(into.subarray(at, end)), lost)
+        at = end
         this.moves++
+        this.piece = Math.min(pieceMax, 2 * this.piece)
       }
     })
   }

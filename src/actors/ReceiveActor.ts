@@ -398,6 +398,7 @@ class Receiver {
         {
           intake,
           share: this.shareOf(intake),
+          gate: this.tools.limiter.gate(this.record.peer, "receive"),
           staging: journal.staging,
           // Said once: the other lanes are of the same transfer.
           taken: number === 0 && intake.leftOut.size > 0 ? without(intake.entries, intake.leftOut).taken : [],

@@ -16,6 +16,7 @@ import type { FileStoreError, Staging } from "../services/FileStore.ts"
 import type { BlockPool, Lease, Leases } from "./BlockPool.ts"
 import { broken, type DataLane, LaneError } from "./DataLane.ts"
 import type { Intake } from "./Intake.ts"
+import type { Gate } from "./RateLimiter.ts"
 import { Asked, type LaneShare, rangesMax } from "./LaneShare.ts"
 
 export interface Taking {
@@ -23,6 +24,8 @@ export interface Taking {
   /** Common to the lanes of this intake. */
   readonly share: LaneShare
   readonly staging: Staging
+  /** How fast its blocks may come. */
+  readonly gate: Gate
   /** The entries that are taken, to be told to the sender; nothing where that is all. */
   readonly taken: ReadonlyArray<Range>
   /** These blocks are synced: keeps that, before the sender hears of it. */
@@ -164,7 +167,7 @@ class Puller {
         return yield* broken(`block ${number} has ${length} bytes instead of ${place.length}`)
       const batch = yield* this.room(length)
       const bytes = batch.lease.buffer.subarray(batch.used, batch.used + length)
-      yield* this.lane.body(bytes)
+      yield* this.lane.body(bytes, this.taking.gate)
       if (!hash("sha256", bytes, "buffer").equals(digest)) {
         const detail = `block ${number} of ${this.taking.intake.entries.path(place.entry)} is not what its digest says`
         return yield* new LaneError({ problem: "corrupt", detail })

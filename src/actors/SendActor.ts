@@ -87,6 +87,7 @@ export const sendActor = Effect.fn("SendActor")(function* (
         {
           entries,
           source,
+          gate: tools.limiter.gate(record.peer, "send"),
           failed,
           onFailed: (entry, reason) => {
             tools.book.problem(record, entries.path(entry), reason)

@@ -12,11 +12,14 @@ import type { Range } from "../schema/Ranges.ts"
 import type { Source, SourcePart } from "../services/FileStore.ts"
 import type { BlockPool, Lease, Leases } from "./BlockPool.ts"
 import { broken, type DataLane, type LaneError } from "./DataLane.ts"
+import type { Gate } from "./RateLimiter.ts"
 
 /** What is served, and what became known while serving it. */
 export interface Serving {
   readonly entries: EntryList
   readonly source: Source
+  /** How fast its blocks may go. */
+  readonly gate: Gate
   /** Entries that cannot be sent, and why. */
   readonly failed: Map<number, string>
   readonly onFailed: (entry: number, reason: string) => void
@@ -60,7 +63,7 @@ export const serve = (lane: DataLane, serving: Serving, pool: BlockPool): Effect
         while (true) {
           const chunk = yield* Queue.take(ready)
           writing = true
-          yield* lane.write(chunk.records)
+          yield* chunk.lease === undefined ? lane.write(chunk.records) : lane.writeThrough(chunk.records, serving.gate)
           writing = false
           if (chunk.lease !== undefined) yield* leases.give(chunk.lease)
         }

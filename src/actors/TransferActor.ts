@@ -21,6 +21,7 @@ import type { FileStore } from "../services/FileStore.ts"
 import { NotPossible } from "../services/Transfer.ts"
 import type { BlockPool } from "./BlockPool.ts"
 import type { DataLane, LaneError } from "./DataLane.ts"
+import type { RateLimiter } from "./RateLimiter.ts"
 import type { Letter, PersonAction, TransferBook, TransferRecord } from "./TransferBook.ts"
 import { type Outcome, type Pause, pausedBy, type Prospect } from "./TransferState.ts"
 import type { Turns } from "./Turns.ts"
@@ -32,6 +33,7 @@ export interface Tools {
   readonly pool: BlockPool
   readonly book: TransferBook
   readonly turns: Turns
+  readonly limiter: RateLimiter
   /** Data links for one large transfer that comes in. */
   readonly lanes: number
 }

@@ -23,8 +23,10 @@ import { FileStore } from "../services/FileStore.ts"
 import { PeerRegistry } from "../services/PeerRegistry.ts"
 import * as TransferArchive from "../services/TransferArchive.ts"
 import { type NotPossible, SendRefused, Transfer, UnknownTransfer } from "../services/Transfer.ts"
+import { SpeedCaps } from "../services/SpeedCaps.ts"
 import { type Link, Transport } from "../services/Transport.ts"
 import { BlockPool } from "./BlockPool.ts"
+import { RateLimiter } from "./RateLimiter.ts"
 import { DataLane } from "./DataLane.ts"
 import { ManifestBudget, manifestMax, manifestUnverifiedMax } from "./ManifestBudget.ts"
 import { lastWordOf, receiveActor } from "./ReceiveActor.ts"
@@ -61,6 +63,7 @@ const make = Effect.gen(function* () {
       Effect.asVoid(FiberMap.run(late, id, run, { onlyIfMissing: true }))
     ),
     turns: new Turns(),
+    limiter: yield* RateLimiter.make(yield* SpeedCaps),
     lanes: (yield* NodeConfig).lanes ?? NodeConfig.defaults.lanes,
     registry: yield* PeerRegistry,
     config: yield* NodeConfig,
@@ -96,7 +99,7 @@ const make = Effect.gen(function* () {
 export const layer: Layer.Layer<
   Transfer,
   never,
-  Connection | Transport | PeerRegistry | Events | FileStore | NodeConfig | SecureRandom.SecureRandom
+  Connection | Transport | PeerRegistry | Events | FileStore | NodeConfig | SpeedCaps | SecureRandom.SecureRandom
 > = Layer.effect(Transfer, make)
 
 interface Parts extends Tools {
