@@ -4,18 +4,15 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { createHash } from "node:crypto"
 import type { Page } from "playwright-core"
+import { base32 } from "../../src/schema/PeerId.ts"
 import { audit, isMissing, type Node, node, open, picture, type Stage, stage } from "./Stage.ts"
 
 const act = (run: () => Promise<unknown>) => Effect.asVoid(Effect.promise(run))
 
-const digits = "abcdefghijklmnopqrstuvwxyz234567"
-
 /** A peer id, from a number. */
-const idOf = (at: number): string => {
-  const tail = Array.from({ length: 49 }, (_, place) => digits[(at * (place + 7) + place * place * 5 + (at >> 3)) % 32])
-  return `${digits[at & 31]}${digits[(at >> 5) & 31]}${tail.join("")}a`
-}
+const idOf = (at: number): string => base32(createHash("sha256").update(String(at)).digest())
 
 const hostile = [
   `<img src=x onerror="document.title='owned'">`,
@@ -40,11 +37,8 @@ const peers = (count: number) =>
     lastSeen: 1_795_000_000_000
   }))
 
-const idFor = (at: number): string => {
-  let text = ""
-  for (let place = 0; place < 25; place++) text += digits[(at >> (place % 14)) & 31]
-  return `${digits[at & 31]}${digits[(at >> 5) & 31]}${digits[(at >> 10) & 31]}${text.slice(3)}a`
-}
+/** The id of a message, a transfer or a group, from a number. */
+const idFor = (at: number): string => base32(createHash("sha256").update(`id ${at}`).digest().subarray(0, 16))
 
 const messages = (count: number, me: string) =>
   Array.from({ length: count }, (_, at) => {
@@ -113,6 +107,8 @@ const crowd = Effect.fnUntraced(function* (page: Page, of: Node, peerCount: numb
       (route) => (route.request().method() === "GET" ? route.fulfill({ json: value }) : route.continue())
     )
   yield* act(async () => {
+    // The link is good once: a page that is loaded again before it has its token has none.
+    await page.getByRole("heading", { name: "Everyone" }).waitFor()
     await give("/api/peers", peers(peerCount))
     await give("/api/messages", messages(messageCount, id))
     await give("/api/transfers", transfers)
@@ -127,7 +123,7 @@ const themes = ["light", "dark", "contrast"] as const
 const office = Effect.fnUntraced(function* (page: Page, of: Node) {
   const { id } = yield* of.ask<{ readonly id: string }>("GET", "/api/node")
   const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
-  const people = ["Workshop NAS", "Amélie’s laptop", "Jonas", "darkroom", "Studio Mac mini", "山田さん"].map(
+  const people = ["Workshop NAS", "Amélie’s laptop", "Jonas", "darkroom", "Studio Mac mini", "Σοφία"].map(
     (name, at) => ({
       id: idOf(at * 37 + 5),
       name,
@@ -180,6 +176,7 @@ const office = Effect.fnUntraced(function* (page: Page, of: Node) {
     })
   ]
   yield* act(async () => {
+    await page.getByRole("heading", { name: "Everyone" }).waitFor()
     for (const [path, value] of [
       ["/api/peers", people],
       ["/api/messages", talk],

@@ -33,17 +33,15 @@ const Picture = ({ transfer: { direction, state } }: { readonly transfer: Transf
 }
 
 /** How far and how fast, in one line. */
-const figures = (transfer: Transfer): string => {
+const figures = (transfer: Transfer): ReadonlyArray<string> => {
   const { bytes, bytesPerSecond, files, filesDone, secondsLeft, state, totalBytes } = transfer
-  if (isOver(state)) return `${contents(transfer)}, ${size(totalBytes)}`
+  if (isOver(state)) return [contents(transfer), size(totalBytes)]
   return [
     bytes === 0 ? size(totalBytes) : `${size(bytes)} of ${size(totalBytes)}`,
     state === "running" && bytesPerSecond > 0 ? speed(bytesPerSecond) : "",
     typeof secondsLeft === "number" ? `${span(secondsLeft)} left` : "",
     files > 1 && filesDone !== undefined && bytes > 0 ? `${count(filesDone)} of ${count(files)} files` : ""
-  ]
-    .filter((part) => part !== "")
-    .join(" · ")
+  ].filter((part) => part !== "")
 }
 
 export const TransferCard = memo(({ transfer }: { readonly transfer: Transfer }) => {
@@ -79,7 +77,13 @@ export const TransferCard = memo(({ transfer }: { readonly transfer: Transfer })
         </div>
       )}
       <p className={`${over ? "mt-1 pl-12" : "mt-2"} text-sm text-muted tabular-nums`}>
-        <span className="font-medium text-ink">{stateWord(transfer)}</span> · {figures(transfer)}
+        <span className="font-medium text-ink">{stateWord(transfer)}</span>
+        {figures(transfer).map((part) => (
+          <span key={part}>
+            {" · "}
+            <span className="whitespace-nowrap">{part}</span>
+          </span>
+        ))}
       </p>
       {transfer.error !== null && <p className="mt-2 text-sm break-words text-danger">{inert(transfer.error)}</p>}
       {transfer.problemCount > 0 && (

@@ -57,8 +57,8 @@ const nudge = Effect.callback<void>((resume) => {
 /** Fails once the node does not answer: a stream alone would not tell a frozen node from a quiet one. */
 const watch = (client: Client.Client) =>
   Effect.forever(
-    Effect.sleep(askEvery).pipe(
-      Effect.raceFirst(nudge),
+    nudge.pipe(
+      Effect.timeoutOrElse({ duration: askEvery, orElse: () => Effect.void }),
       Effect.andThen(client.health({ query: {} })),
       Effect.timeoutOrElse({ duration: Duration.sum(askEvery, answerWithin), orElse: () => Effect.fail(new Silent()) })
     )
@@ -121,7 +121,7 @@ const loop = Effect.gen(function* () {
     }
     if (registry.get(link) === "Live") wait = waitMin
     if (!(error instanceof Behind)) registry.set(link, registry.get(model) === null ? "Loading" : "Lost")
-    yield* Effect.raceFirst(Effect.sleep(Duration.millis(wait)), nudge)
+    yield* nudge.pipe(Effect.timeoutOrElse({ duration: Duration.millis(wait), orElse: () => Effect.void }))
     wait = Math.min(wait * 1.6, waitMax)
   }
 })
