@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as fs from "node:fs/promises"
-import { join } from "node:path"
+import { dirname, join, resolve } from "node:path"
 import { NodeConfig } from "../config.ts"
 
 /** The data directory cannot be used as it is; nothing was altered. */
@@ -38,9 +38,31 @@ const attempt = <A>(path: string, run: () => Promise<A>) =>
 const isBusy = (cause: unknown): boolean =>
   cause instanceof Error && "errcode" in cause && typeof cause.errcode === "number" && (cause.errcode & 0xff) === 5
 
+/**
+ * Makes a directory, and those above it, step by step: where the system says that it cannot be, Node's own way of
+ * making several at once tries for ever (below /proc), or gives another reason than the system did.
+ */
+const make = async (path: string): Promise<void> => {
+  const code = await step(path)
+  if (code === "EEXIST" || code === undefined) return
+  if (code === "ENOENT" && dirname(path) !== path) {
+    await make(dirname(path))
+    const again = await step(path)
+    if (again === "EEXIST" || again === undefined) return
+  }
+  await fs.mkdir(path, { mode: 0o700 })
+}
+
+/** The code of what kept it from being made. */
+const step = (path: string): Promise<string | undefined> =>
+  fs.mkdir(path, { mode: 0o700 }).then(
+    () => undefined,
+    (cause: unknown) => (cause instanceof Error && "code" in cause ? String(cause.code) : "unknown")
+  )
+
 /** Makes the directory if it is missing and holds it until the scope ends. */
 export const acquire = Effect.fn("DataDirectory.acquire")(function* (path: string) {
-  yield* attempt(path, () => fs.mkdir(path, { recursive: true, mode: 0o700 }))
+  yield* attempt(path, () => make(resolve(path)))
   yield* Effect.acquireRelease(
     attempt(path, async () => {
       // Loaded here, since nothing else of a node needs it.

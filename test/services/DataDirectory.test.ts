@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { spawn } from "node:child_process"
-import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { acquire } from "../../src/services/DataDirectory.ts"
@@ -64,6 +64,17 @@ describe("DataDirectory", () => {
       assert.include(inFile.message, "ENOTDIR")
       writeFileSync(join(dir, "lock"), "this is no database, and it is not overwritten".repeat(20))
       assert.strictEqual((yield* Effect.flip(acquire(dir))).problem, "unusable")
+    })
+  )
+
+  it.live("makes what is above it, and gives up where nothing can be made", () =>
+    Effect.gen(function* () {
+      const deep = join(yield* temporary, "a", "b", "c")
+      yield* acquire(deep)
+      assert.isTrue(existsSync(join(deep, "lock")))
+      if (process.platform !== "linux") return
+      const nowhere = yield* Effect.flip(acquire("/proc/kith/below"))
+      assert.deepInclude({ ...nowhere }, { problem: "unusable", path: "/proc/kith/below" })
     })
   )
 
