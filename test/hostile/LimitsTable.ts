@@ -24,6 +24,8 @@ const shown = (name: string, value: unknown): string => {
 const of = (module: object, what: string, only = /(Bytes|Max|depthMax)$/): ReadonlyArray<string> =>
   Object.entries(module)
     .filter(([name, value]) => only.test(name) && typeof value === "number")
+    // The order of a module's names is not the same wherever it is loaded.
+    .toSorted(([one], [other]) => (one < other ? -1 : 1))
     .map(([name, value]) => `| ${name} | ${shown(name, value)} | ${what} |`)
 
 /** Rows of Markdown. */

@@ -76,6 +76,10 @@ export const tree = (dir: string): Array<string> =>
     })
     .toSorted()
 
+/** Every path below a node's home but for what it keeps for itself. */
+export const filesOf = ({ home }: { readonly home: string }): Array<string> =>
+  tree(home).filter((path) => !path.startsWith("data/"))
+
 /** A whole node, and what it tells. */
 export const startNode = Effect.fnUntraced(function* (settings: Partial<NodeSettings> = {}) {
   const home = yield* temporaryDirectory

@@ -12,7 +12,7 @@ import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { block, connect, type Entry, type Json, type Link, Mallory, page, record } from "./Attacker.ts"
-import { attack, startNode, Target, tree, until } from "./Target.ts"
+import { attack, filesOf, startNode, Target, tree, until } from "./Target.ts"
 import * as Targets from "./Target.ts"
 
 const mebi = 1_048_576
@@ -52,7 +52,7 @@ layer(Targets.layer({ accept: "everyone" }), { excludeTestServices: true })("byt
       () =>
         Effect.gen(function* () {
           const target = yield* Target
-          const before = tree(target.home)
+          const before = filesOf(target)
           const mallory = yield* attack(() => Mallory.meet(target.port))
           const id = yield* attack(() =>
             mallory.offerPages([page([file("good.bin", good.length)])], ({ _tag }) =>
@@ -63,7 +63,7 @@ layer(Targets.layer({ accept: "everyone" }), { excludeTestServices: true })("byt
           assert.strictEqual(state, "failed")
           assert.match(error ?? "", reason)
           assert.strictEqual((yield* attack(() => mallory.control.next("TransferDone")))["outcome"], "failed")
-          assert.deepStrictEqual(tree(target.home), before)
+          assert.deepStrictEqual(filesOf(target), before)
           mallory.end()
           yield* target.wellbeing
         }),
@@ -107,7 +107,7 @@ layer(Targets.layer({ accept: "everyone" }), { excludeTestServices: true })("byt
   it.effect("72 a list that is another on the second try is not mixed with the first", () =>
     Effect.gen(function* () {
       const target = yield* Target
-      const before = tree(target.home)
+      const before = filesOf(target)
       const mallory = yield* attack(() => Mallory.meet(target.port))
       // The node asks for its pages once; whatever they were is what each block is measured by.
       const id = yield* attack(() =>
@@ -121,7 +121,7 @@ layer(Targets.layer({ accept: "everyone" }), { excludeTestServices: true })("byt
         })
       )
       assert.strictEqual((yield* target.outcome(id)).state, "failed")
-      assert.deepStrictEqual(tree(target.home), before)
+      assert.deepStrictEqual(filesOf(target), before)
       mallory.end()
       yield* target.wellbeing
     })
@@ -257,7 +257,7 @@ describe("bytes, with the clock in hand:", () => {
   each.effect("74 a byte now and then: stalled after 30 s, and given up after some tries", () =>
     Effect.gen(function* () {
       const target = yield* startNode({ accept: "everyone" })
-      const before = tree(target.home)
+      const before = filesOf(target)
       const mallory = yield* attack(() => Mallory.meet(target.port))
       let lane: Link | undefined
       const id = yield* attack(() =>
@@ -290,7 +290,7 @@ describe("bytes, with the clock in hand:", () => {
             event._tag === "TransferChanged" && event.transfer.id === id && event.transfer.state === "cancelled"
         )
       )
-      assert.deepStrictEqual(tree(target.home), before)
+      assert.deepStrictEqual(filesOf(target), before)
       mallory.end()
     })
   )

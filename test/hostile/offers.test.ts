@@ -9,10 +9,11 @@ import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import { basename, join } from "node:path"
+import { TransferId } from "../../src/schema/Id.ts"
 import { PeerId } from "../../src/schema/PeerId.ts"
 import { Collisions, type Naming, unstorable } from "../../src/schema/Naming.ts"
 import { block, type Entry, type Json, Mallory, page } from "./Attacker.ts"
-import { attack, Target, tree } from "./Target.ts"
+import { attack, filesOf, Target, until } from "./Target.ts"
 import * as Targets from "./Target.ts"
 
 const file = (path: unknown, size: unknown = 5): Entry => [path, "f", size, 1_700_000_000_000, 0]
@@ -82,7 +83,7 @@ layer(Targets.layer({ accept: "everyone" }), { excludeTestServices: true })("off
     it.effect(`${number} ${what}: the whole offer is refused, with a reason, and nothing is made`, () =>
       Effect.gen(function* () {
         const target = yield* Target
-        const before = tree(target.home)
+        const before = filesOf(target)
         const mallory = yield* attack(() => Mallory.meet(target.port))
         const id = yield* attack(() => mallory.offerPages([bad], hellos))
         const { error, state } = yield* target.outcome(id)
@@ -90,7 +91,7 @@ layer(Targets.layer({ accept: "everyone" }), { excludeTestServices: true })("off
         assert.match(error ?? "", reason)
         assert.strictEqual((yield* attack(() => mallory.control.next("OfferReply")))["decision"], "declined")
         yield* attack(() => mallory.control.settled())
-        assert.deepStrictEqual(tree(target.home), before)
+        assert.deepStrictEqual(filesOf(target), before)
         mallory.end()
         yield* target.wellbeing
       })
@@ -163,7 +164,7 @@ layer(Targets.layer({ accept: "everyone" }), { excludeTestServices: true })("off
     () =>
       Effect.gen(function* () {
         const target = yield* Target
-        const before = tree(target.home)
+        const before = filesOf(target)
         const mallory = yield* attack(() => Mallory.meet(target.port))
         const peer = PeerId.make(mallory.who.id)
         yield* target.registry.update(peer, (record) => ({ ...record, accept: "ask" }))
@@ -188,7 +189,7 @@ layer(Targets.layer({ accept: "everyone" }), { excludeTestServices: true })("off
         // 16 MiB of list is some 60,000 entries of this length.
         assert.isBelow(pages, 120)
         assert.isBelow((process.memoryUsage().rss - rss) / 2 ** 20, 256)
-        assert.deepStrictEqual(tree(target.home), before)
+        assert.deepStrictEqual(filesOf(target), before)
         mallory.end()
         yield* target.wellbeing
       }),
@@ -270,6 +271,16 @@ layer(Targets.layer({ accept: "everyone" }), { excludeTestServices: true })("off
       for (let round = 0; round < 20; round++) {
         const entries = Array.from({ length: 50 }, (_, at) => file(`d/${at}`))
         const id = yield* attack(() => mallory.offerPages([page(entries)], hellos))
+        // Over, or held up by what happens to its files until a person looks: then it has tried.
+        yield* until("the end, or an error", () =>
+          target.events.some(
+            (event) =>
+              event._tag === "TransferChanged" &&
+              event.transfer.id === id &&
+              (event.transfer.error !== null || event.transfer.state === "done")
+          )
+        )
+        yield* Effect.ignore(target.transfer.cancel(TransferId.make(id)))
         yield* target.outcome(id)
         assert.deepStrictEqual(fs.readdirSync(outside), [], `round ${round}`)
       }
