@@ -27,6 +27,7 @@ import { PeerRegistry } from "./services/PeerRegistry.ts"
 import { PeerStore } from "./services/PeerStore.ts"
 import { Profile, share } from "./services/Profile.ts"
 import { SpeedCaps } from "./services/SpeedCaps.ts"
+import { SettingsStore } from "./services/SettingsStore.ts"
 import type { Transfer } from "./services/Transfer.ts"
 import type { ListenError, Transport } from "./services/Transport.ts"
 import * as TransportTls from "./services/TransportTls.ts"
@@ -61,9 +62,10 @@ export const layerOn = <E, R>(
     Layer.provideMerge(PeerActors.layer),
     Layer.provideMerge(PeerRegistry.layer),
     Layer.provideMerge(Events.layer),
-    Layer.provide(Layer.mergeAll(PeerStore.layer, MessageStore.layer)),
-    Layer.provideMerge(machine),
-    Layer.provideMerge(Profile.layer)
+    // What runs above reads name and policy as they are now.
+    Layer.provideMerge(Profile.layer),
+    Layer.provide(Layer.mergeAll(PeerStore.layer, MessageStore.layer, SettingsStore.layer)),
+    Layer.provideMerge(machine)
   )
 
 /** Why a node cannot start here. Each says what is wrong and what to do. */

@@ -48,7 +48,9 @@ export const NodeSettings = Schema.Struct({
   /** Data links of one transfer that comes in, if it is large; 1 to 4. */
   lanes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 4 }))),
   /** Loopback port of the API; any free one is used when it is taken. */
-  apiPort: ListenPort
+  apiPort: ListenPort,
+  /** Which of these nobody chose for this start: what was set in an earlier run comes before them. */
+  fallbacks: Schema.optionalKey(Schema.Array(Schema.Literals(["name", "accept"])))
 })
 export type NodeSettings = typeof NodeSettings.Type
 
@@ -68,10 +70,15 @@ export class NodeConfig extends Context.Service<NodeConfig, NodeSettings>()("kit
     apiPort: defaultApiPort
   } as const satisfies Partial<NodeSettings>
 
-  /** The defaults, with these settings over them. */
+  /** The defaults, with these settings over them; what is given is chosen, unless `fallbacks` says otherwise. */
   static readonly layer = (
     settings: Pick<NodeSettings, "name" | "dataDir"> & Partial<NodeSettings>
-  ): Layer.Layer<NodeConfig> => Layer.succeed(NodeConfig, { ...NodeConfig.defaults, ...settings })
+  ): Layer.Layer<NodeConfig> =>
+    Layer.succeed(NodeConfig, {
+      ...NodeConfig.defaults,
+      ...(settings.accept === undefined && { fallbacks: ["accept" as const] }),
+      ...settings
+    })
 }
 
 export const limits = {

@@ -63,7 +63,13 @@ export class BadSetting extends Schema.TaggedError<BadSetting>()("BadSetting", {
 /** The variable that stands in for a flag: `--data-dir` is `KITH_DATA_DIR`. */
 export const variable = (flag: Flag): string => `KITH_${flag.toUpperCase().replaceAll("-", "_")}`
 
-/** Reads one setting, or its default where it was neither typed nor set. An empty variable is as good as none. */
+/** What a flag was given, or its variable. An empty variable is as good as none. */
+const givenTo = (typed: Typed, env: Surroundings["env"], flag: Flag): string | undefined => {
+  const fromEnv = env[variable(flag)]
+  return typed[flag] ?? (fromEnv === "" ? undefined : fromEnv)
+}
+
+/** Reads one setting, or its default where it was neither typed nor set. */
 const setting = <A>(
   typed: Typed,
   env: Surroundings["env"],
@@ -72,8 +78,7 @@ const setting = <A>(
   allowed: string,
   read: (text: string) => A | undefined
 ): Result.Result<A, BadSetting> => {
-  const fromEnv = env[variable(flag)]
-  const given = typed[flag] ?? (fromEnv === "" ? undefined : fromEnv)
+  const given = givenTo(typed, env, flag)
   if (given === undefined) return Result.succeed(fallback)
   const value = read(given)
   if (value !== undefined) return Result.succeed(value)
@@ -183,7 +188,8 @@ export const readSettings = (typed: Typed, around: Surroundings): Result.Result<
         oneOf(AcceptPolicy.literals)
       ),
       conflict: defaults.conflict,
-      apiPort: yield* read<number>("api-port", defaults.apiPort, wholePort, port(0))
+      apiPort: yield* read<number>("api-port", defaults.apiPort, wholePort, port(0)),
+      fallbacks: (["name", "accept"] as const).filter((flag) => givenTo(typed, around.env, flag) === undefined)
     }
     const logFormat = yield* read<LogFormat>("log-format", "pretty", logFormats.join(" or "), oneOf(logFormats))
     return { node, logFormat, logLevel: yield* readLogLevel(typed, around) }

@@ -1,6 +1,6 @@
 /**
  * What a person may change while the node runs: its name, its status (available, busy, or away, with a text), and what
- * happens to offers. It owns these values. Everything above it reads name and policy from `NodeConfig` as before, which
+ * happens to offers. It owns these values, and keeps what was changed for the next run. Everything above it reads name and policy from `NodeConfig` as before, which
  * this layer replaces by one that always says what they are now.
  *
  * `share` tells connected peers by the Profile frame, and ends with its scope.
@@ -8,62 +8,85 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import * as Queue from "effect/Queue"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { NodeConfig } from "../config.ts"
 import type { FrameOf } from "../schema/Frame.ts"
-import { defaultStatus, type Profile as Values, type ProfileChange } from "../schema/Profile.ts"
+import { defaultStatus, type Profile as Values, ProfileChange } from "../schema/Profile.ts"
 import { Connection } from "./Connection.ts"
+import type { DatabaseError } from "./Database.ts"
+import { SettingsStore } from "./SettingsStore.ts"
 
-/** Where the values survive the node; the settings and flags of its start come first where nothing is kept. */
-export interface Keeping<E = never, R = never> {
-  readonly load: Effect.Effect<ProfileChange, E, R>
-  /** Returns once they are safe. What it fails with is for it to log: the change stands while the node runs. */
-  readonly save: (values: Values) => Effect.Effect<void>
+/** Where what was changed survives the node. */
+interface Keeping {
+  readonly load: Effect.Effect<ProfileChange>
+  /** Returns once it is safe, or said that it is not: the change stands while the node runs. */
+  readonly save: (changed: ProfileChange) => Effect.Effect<void>
 }
 
 const nowhere: Keeping = { load: Effect.succeed({}), save: () => Effect.void }
+
+/** Everything that was changed while a node ran on this data directory. */
+const setting = { key: "profile", schema: ProfileChange }
+
+/** In the database. Nothing about it keeps a node from starting. */
+const inStore = ({ get, set }: SettingsStore["Service"]): Keeping => {
+  const warn = (error: DatabaseError) => Effect.logWarning(`The profile is not kept: ${error.message}.`)
+  return {
+    load: get(setting).pipe(
+      Effect.map(Option.getOrElse((): ProfileChange => ({}))),
+      Effect.catch((error) => Effect.as(warn(error), {}))
+    ),
+    save: (changed) => Effect.catch(set(setting, changed), warn)
+  }
+}
 
 export class Profile extends Context.Service<
   Profile,
   {
     readonly current: Effect.Effect<Values>
-    /** Changes what is given, and returns everything as it is then. */
+    /** Changes what is given, and returns everything as it is then, once that is safe. */
     readonly change: (change: ProfileChange) => Effect.Effect<Values>
     /** Every change from now on. */
     readonly changes: Stream.Stream<Values>
   }
 >()("kith/services/Profile") {
-  /** Kept by `keeping`; the settings that are provided are what a person chose at the start. */
-  static readonly layerKept = <E, R>(
-    keeping: Effect.Effect<Keeping<E, R>, never, R>
-  ): Layer.Layer<Profile | NodeConfig, E, NodeConfig | R> =>
-    Layer.effectContext(Effect.flatMap(keeping, (kept) => make(kept)))
+  /** What was changed is there after a restart, where the start itself does not say otherwise (`NodeSettings`). */
+  static readonly layer: Layer.Layer<Profile | NodeConfig, never, NodeConfig | SettingsStore> = Layer.effectContext(
+    SettingsStore.use((store) => make(inStore(store)))
+  )
 
   /** Kept nowhere: it lasts as long as the node. */
-  static readonly layer: Layer.Layer<Profile | NodeConfig, never, NodeConfig> = Profile.layerKept(
-    Effect.succeed(nowhere)
+  static readonly layerMemory: Layer.Layer<Profile | NodeConfig, never, NodeConfig> = Layer.effectContext(
+    Effect.suspend(() => make(nowhere))
   )
 }
 
 /** Changes that nobody has read yet: only the newest matters. */
 const changesMax = 16
 
-const make = Effect.fnUntraced(function* <E, R>(keeping: Keeping<E, R>) {
+const make = Effect.fnUntraced(function* (keeping: Keeping) {
   const config = yield* NodeConfig
-  const kept = yield* keeping.load
-  let values: Values = apply({ name: config.name, ...defaultStatus, accept: config.accept }, kept)
+  /** What was changed in this run and earlier ones, whether or not this start overrules it. */
+  let changed = yield* keeping.load
+  let values: Values = apply(
+    { name: config.name, ...defaultStatus, accept: config.accept },
+    overruled(changed, config.fallbacks ?? [])
+  )
   const changes = yield* Effect.acquireRelease(PubSub.sliding<Values>(changesMax), PubSub.shutdown)
   const turn = yield* Semaphore.make(1)
 
   const change = Effect.fn("Profile.change")(function* (change: ProfileChange) {
     const next = apply(values, change)
     if (isSame(values, next)) return next
+    const before = values
     values = next
     yield* PubSub.publish(changes, next)
-    yield* keeping.save(next)
+    changed = { ...changed, ...difference(before, next) }
+    yield* keeping.save(changed)
     return next
   }, turn.withPermit)
 
@@ -82,6 +105,20 @@ const make = Effect.fnUntraced(function* <E, R>(keeping: Keeping<E, R>) {
     }
   }
   return Context.make(Profile, profile).pipe(Context.add(NodeConfig, live))
+})
+
+/** What was changed earlier, but for what this start chose. */
+const overruled = ({ accept, name, ...rest }: ProfileChange, fallbacks: ReadonlyArray<string>): ProfileChange => ({
+  ...rest,
+  ...(name !== undefined && fallbacks.includes("name") && { name }),
+  ...(accept !== undefined && fallbacks.includes("accept") && { accept })
+})
+
+/** What of it is new. */
+const difference = (before: Values, { accept, name, status, statusText }: Values): ProfileChange => ({
+  ...(name !== before.name && { name }),
+  ...(accept !== before.accept && { accept }),
+  ...((status !== before.status || statusText !== before.statusText) && { status, statusText })
 })
 
 const apply = (values: Values, change: ProfileChange): Values => {

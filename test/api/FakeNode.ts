@@ -310,6 +310,6 @@ export const layer = (settings: { readonly dataDir: string } & Partial<NodeSetti
     Layer.provideMerge(Layer.mergeAll(identity, transport, discovery, Asked.layer)),
     Layer.provideMerge(PeerRegistry.layerMemory),
     Layer.provideMerge(Events.layer),
-    Layer.provideMerge(Profile.layer),
+    Layer.provideMerge(Profile.layerMemory),
     Layer.provideMerge(NodeConfig.layer({ name: "alice", apiPort: 0, ...settings }))
   )

@@ -33,7 +33,8 @@ describe("settings", () => {
         peers: [],
         accept: "ask",
         conflict: "rename",
-        apiPort: 9091
+        apiPort: 9091,
+        fallbacks: ["name", "accept"]
       },
       logFormat: "pretty",
       logLevel: "info"
@@ -69,7 +70,8 @@ describe("settings", () => {
         peers: [tcp("a", 1), tcp("fe80::1%eth0", 2)],
         accept: "nobody",
         conflict: "rename",
-        apiPort: 0
+        apiPort: 0,
+        fallbacks: []
       },
       logFormat: "json",
       logLevel: "debug"
