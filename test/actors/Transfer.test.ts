@@ -255,7 +255,9 @@ describe("a transfer that is cut", () => {
   quietly("waits while the peer is away and goes on when it is back", () =>
     Effect.gen(function* () {
       const reached = yield* Deferred.make<void>()
-      const { alice, bob } = yield* pair({}, { store: onRead(6, Deferred.succeed(reached, undefined)) })
+      // The lane goes with the session, and the read that waits with it.
+      const hold = Deferred.succeed(reached, undefined).pipe(Effect.andThen(Effect.never))
+      const { alice, bob } = yield* pair({}, { store: onRead(6, hold) })
       yield* join(alice, bob)
       fs.writeFileSync(path.join(alice.sources, "f"), noise(4, size))
       const [sent] = yield* alice.transfer.send([path.join(alice.sources, "f")], [bob.id])
