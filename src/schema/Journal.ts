@@ -38,7 +38,7 @@ export const JournalRecord = Schema.TaggedUnion({
     peer: PeerId,
     role: Schema.Literals(["send", "receive"]),
     name: Schema.String,
-    startedAt: Schema.Int
+    startedAt: Schema.Natural
   },
   /** First, always, of what is kept of a group: what was picked, once for all its transfers. */
   Gathered: { version: Schema.Literal(journalVersion), group: GroupId },

@@ -47,7 +47,7 @@ const Change = Schema.Struct({
   trust: Trust,
   accept: Schema.NullOr(AcceptPolicy),
   wanted: Schema.Boolean,
-  lastSeen: Schema.NullOr(Schema.Int),
+  lastSeen: Schema.NullOr(Schema.Natural),
   addresses: Schema.Array(Address).check(Schema.isMaxLength(4))
 })
 
