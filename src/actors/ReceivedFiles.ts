@@ -13,8 +13,8 @@ import { relative } from "node:path"
 import type { EntryList } from "../schema/EntryList.ts"
 import type { ConflictPolicy } from "../schema/Offer.ts"
 import type { Ranges } from "../schema/Ranges.ts"
-import { top } from "../schema/RelativePath.ts"
-import type { FileStore, FileStoreError, StagedEntry } from "../services/FileStore.ts"
+import { reservedTop, top } from "../schema/RelativePath.ts"
+import { type FileStore, FileStoreError, type StagedEntry } from "../services/FileStore.ts"
 import { appendRecords } from "../services/JournalFile.ts"
 import { Intake } from "./Intake.ts"
 import { ReceiveJournal, type Reopened, type Unreadable } from "./ReceiveJournal.ts"
@@ -203,6 +203,12 @@ export class ReceivedFiles {
     const failures = results.filter(Result.isFailure).map(({ failure }) => failure)
     const passing = failures.find((failure) => failure.mayPass)
     if (passing !== undefined) return yield* passing
+    const unnamed = [...topsOf(intake, intake.failed)].filter((top) => !published.has(top))
+    if (unnamed.length > failures.length) {
+      const path = `${staging.root}/${reservedTop}/${staging.id}/data/${unnamed[0] ?? ""}`
+      const remedy = "Someone removed it: it is asked for again"
+      return yield* new FileStoreError({ path, action: "published", code: "ENOENT", remedy })
+    }
     const paths = [...published.values()]
     const names = [...published].map(([path, at]) => ({ path, name: relative(staging.root, at) }))
     return { paths, names, failures, outcome: outcomeOf(intake, paths.length, failures[0]) }
@@ -272,10 +278,13 @@ const inStrides = Effect.fnUntraced(function* <A, E>(
   }
 })
 
-/** The names to publish, in the order of the list. */
-const topsOf = (intake: Intake): Set<string> => {
+/** The names to publish, in the order of the list; `but`: entries that do not count. */
+const topsOf = (intake: Intake, but?: ReadonlyMap<number, unknown>): Set<string> => {
+  const { entries, leftOut } = intake
   const tops = new Set<string>()
-  for (let at = 0; at < intake.entries.length; at++) if (!intake.leftOut.has(at)) tops.add(top(intake.entries.path(at)))
+  for (let at = 0; at < entries.length; at++) {
+    if (!leftOut.has(at) && but?.has(at) !== true) tops.add(top(entries.path(at)))
+  }
   return tops
 }
 
