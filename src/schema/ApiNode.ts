@@ -10,7 +10,8 @@ import * as Schema from "effect/Schema"
 import * as Failures from "./ApiFailures.ts"
 import { Finding } from "./Finding.ts"
 import { Transfer } from "./Offer.ts"
-import { Profile, ProfileChange } from "./Profile.ts"
+import { PeerId } from "./PeerId.ts"
+import { Caps, CapsChange, Profile, ProfileChange } from "./Profile.ts"
 import { RelativePath } from "./RelativePath.ts"
 import { Upload, UploadId } from "./Upload.ts"
 
@@ -33,7 +34,18 @@ export const profile = HttpApiGroup.make("profile").add(
   HttpApiEndpoint.patch("change", "/api/profile", { payload: ProfileChange, success: Profile }).annotate(
     OpenApi.Summary,
     "Change what is given; peers are told at once"
-  )
+  ),
+  HttpApiEndpoint.get("caps", "/api/caps", { success: Caps }).annotate(OpenApi.Summary, "How fast transfers may go"),
+  HttpApiEndpoint.patch("setCaps", "/api/caps", { payload: CapsChange, success: Caps }),
+  HttpApiEndpoint.get("peerCaps", "/api/peers/:id/caps", { params: { id: PeerId }, success: Caps }).annotate(
+    OpenApi.Summary,
+    "How fast transfers with this peer may go, within the node's own caps"
+  ),
+  HttpApiEndpoint.patch("setPeerCaps", "/api/peers/:id/caps", {
+    params: { id: PeerId },
+    payload: CapsChange,
+    success: Caps
+  })
 )
 
 /** Bytes of one file at most: as large as a number can say. */

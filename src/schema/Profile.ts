@@ -28,3 +28,16 @@ export const ProfileChange = Schema.Struct({
 export type ProfileChange = typeof ProfileChange.Type
 
 export const defaultStatus = { status: "available", statusText: "" } as const
+
+/** The least that a speed may be capped at, in bytes a second: with less, data links would look dead. */
+export const capMin = 8 * 1024
+
+const Cap = Schema.NullOr(Schema.Int.check(Schema.isGreaterThanOrEqualTo(capMin)))
+
+/** Bytes of blocks a second, in each direction; null: no cap. */
+export const Caps = Schema.Struct({ send: Cap, receive: Cap })
+export type Caps = typeof Caps.Type
+
+/** What is absent stays as it is. */
+export const CapsChange = Schema.Struct({ send: Schema.optionalKey(Cap), receive: Schema.optionalKey(Cap) })
+export type CapsChange = typeof CapsChange.Type

@@ -23,6 +23,7 @@ import { Events } from "../../src/services/Events.ts"
 import { Identity } from "../../src/services/Identity.ts"
 import { type PeerRecord, PeerRegistry } from "../../src/services/PeerRegistry.ts"
 import { Profile } from "../../src/services/Profile.ts"
+import { SpeedCaps } from "../../src/services/SpeedCaps.ts"
 import { NotPossible, SendRefused, Transfer, UnknownTransfer } from "../../src/services/Transfer.ts"
 import { DialError, Transport } from "../../src/services/Transport.ts"
 import { InviteRefused, TicketMistyped, TicketUsed, Trust, UnknownVerification } from "../../src/services/Trust.ts"
@@ -309,7 +310,7 @@ export const layer = (settings: { readonly dataDir: string } & Partial<NodeSetti
   Layer.mergeAll(connection, chat, transfer, trust).pipe(
     Layer.provideMerge(Layer.mergeAll(identity, transport, discovery, Asked.layer)),
     Layer.provideMerge(PeerRegistry.layerMemory),
-    Layer.provideMerge(Events.layer),
+    Layer.provideMerge(Layer.merge(Events.layer, SpeedCaps.layer)),
     Layer.provideMerge(Profile.layerMemory),
     Layer.provideMerge(NodeConfig.layer({ name: "alice", apiPort: 0, ...settings }))
   )

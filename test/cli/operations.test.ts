@@ -80,6 +80,13 @@ layer(Served.layer(), { excludeTestServices: true })("a verb", (it) => {
         `kith: "asleep" is no value of status; allowed is available, busy, away. See: kith set --help\n`
       )
       assert.strictEqual((yield* kith(["set", "accept", "ask", "--peer", "nobody"])).code, 1)
+      assert.strictEqual((yield* kith(["set", "caps", "5MiB"])).out, "caps are: send 5.0 MiB/s, receive 5.0 MiB/s\n")
+      const ofBob = yield* kith(["set", "caps", "send=500KiB", "--peer", "bob"])
+      assert.strictEqual(ofBob.out, "caps are: send 500 KiB/s, receive no cap\n")
+      assert.deepStrictEqual(JSON.parse((yield* kith(["set", "caps", "none", "--json"])).out), {
+        send: null,
+        receive: null
+      })
     })
   )
 
@@ -321,8 +328,24 @@ describe("what is typed", () => {
     assert.include(problem("status", ["busy", "x".repeat(257)]), "at most 256 bytes")
     assert.include(problem("accept", ["default"]), "allowed is ask, verified, everyone, nobody")
     assert.include(problem("accept", ["none"], true), "allowed is ask, verified, everyone, nobody, default")
-    assert.include(problem("name", ["x"], true), "with --peer goes only accept")
-    assert.include(problem("colour", ["red"]), "there are name, status, accept")
+    assert.include(problem("name", ["x"], true), "with --peer go accept and caps")
+    assert.include(problem("colour", ["red"]), "there are name, status, accept, caps")
+    for (const caps of [
+      ["fast"],
+      ["1"],
+      ["1KiB"],
+      ["-5MiB"],
+      ["1e9"],
+      ["5MiB", "6MiB"],
+      ["send="],
+      ["up=5MiB"],
+      [""]
+    ]) {
+      assert.include(problem("caps", caps), "are no caps; allowed is none, or a speed", caps.join(" "))
+    }
+    for (const caps of [["none"], ["8192"], ["500KiB"], ["1.5MB/s"], ["send=5MiB", "receive=none"]]) {
+      assert.strictEqual(problem("caps", caps, true), "accepted", caps.join(" "))
+    }
     assert.strictEqual(problem("accept", ["default"], true), "accepted")
   })
 })
