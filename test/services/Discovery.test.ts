@@ -172,6 +172,10 @@ describe("a network", () => {
       yield* TestClock.adjust("5 seconds")
       assert.deepStrictEqual([...idsIn(a.heard)], [bob.id])
       assert.deepStrictEqual([...idsIn(b.heard)], [alice.id])
+      yield* TestClock.adjust("30 seconds")
+      // Both answers to its own announcements and announcements of the other: nothing stands between.
+      const eth0 = (yield* a.discovery.report).interfaces.find(({ name }) => name === "eth0")
+      assert(eth0 !== undefined && eth0.answered > 0 && eth0.heard > eth0.answered)
     })
   )
 
