@@ -157,7 +157,7 @@ export interface Staging {
   /**
    * Moves top entries into the receive folder, each in one step and never over anything: where the name exists,
    * "name (1).txt" is next. With `skip` and `overwrite` a directory is merged into one that exists, file by file;
-   * `overwrite` puts a file in the place of a file. A file never takes the place of a directory, nor the reverse. For
+   * `overwrite` puts a file in the place of a file, `skip` leaves one that has the same bytes as it is. A file never takes the place of a directory, nor the reverse. For
    * each the absolute path it got, or why not. What is not there is not listed. Durable when it returns.
    */
   readonly publish: (

@@ -82,9 +82,41 @@ export const look = async (location: string): Promise<fs.Stats | undefined> => {
 type Kind = "f" | "d"
 const kindOf = (stats: fs.Stats): Kind | undefined => (stats.isDirectory() ? "d" : stats.isFile() ? "f" : undefined)
 
-/** Whether what is there and what comes are put together under one name. */
-const merges = (policy: ConflictPolicy, coming: Kind, there: fs.Stats): boolean =>
-  kindOf(there) === coming && (coming === "d" ? policy !== "rename" : policy === "overwrite")
+interface Found {
+  readonly location: string
+  readonly stats: fs.Stats
+}
+
+/** Whether what is there and what comes are put together under one name; to skip a file, it has to be the same. */
+const merges = async (policy: ConflictPolicy, coming: Found, there: Found): Promise<boolean> => {
+  if (policy === "rename" || kindOf(there.stats) !== kindOf(coming.stats)) return false
+  return coming.stats.isDirectory() || policy === "overwrite" || same(coming, there)
+}
+
+/** Read and compared at once. */
+const pieceBytes = 1024 * 1024
+
+const same = async (one: Found, other: Found): Promise<boolean> => {
+  if (one.stats.size !== other.stats.size) return false
+  const fds: Array<number> = []
+  try {
+    for (const { location } of [one, other]) fds.push(await System.open(location, System.flags.read))
+    const [a = -1, b = -1] = fds
+    const pieces = [Buffer.allocUnsafe(pieceBytes), Buffer.allocUnsafe(pieceBytes)] as const
+    for (let at = 0; at < one.stats.size; at += pieceBytes) {
+      const length = Math.min(pieceBytes, one.stats.size - at)
+      const counts = [
+        await System.readAt(a, pieces[0], 0, length, at),
+        await System.readAt(b, pieces[1], 0, length, at)
+      ]
+      if (counts.some((count) => count !== length)) return false
+      if (pieces[0].compare(pieces[1], 0, length, 0, length) !== 0) return false
+    }
+    return true
+  } finally {
+    for (const fd of fds) await System.close(fd)
+  }
+}
 
 /** The name that a staged entry is to get; undefined where it is not staged. */
 export const nameFor = async (
@@ -99,7 +131,9 @@ export const nameFor = async (
   for (let copy = 0; ; copy++) {
     const wanted = copyName(name, kind, copy)
     const there = await look(to.at(wanted))
-    if (there === undefined || copy >= copiesMax || (copy === 0 && merges(policy, kind, there))) return wanted
+    if (there === undefined || copy >= copiesMax) return wanted
+    const coming: Found = { location: from.at(name), stats: staged }
+    if (copy === 0 && (await merges(policy, coming, { location: to.at(wanted), stats: there }))) return wanted
   }
 }
 
@@ -127,10 +161,14 @@ export const publish = (from: Place, to: Place, policy: ConflictPolicy): Promise
     } catch (cause) {
       if (!taken(cause)) throw cause
       const there = await look(target.at(to.name))
-      if (there === undefined || !merges(policy, kind, there)) {
+      const coming: Found = { location: source.at(from.name), stats: staged }
+      const isOne =
+        there !== undefined && (await merges(policy, coming, { location: target.at(to.name), stats: there }))
+      if (!isOne) {
         throw Object.assign(new Error("taken"), { code: "EEXIST" })
       }
-      if (kind === "f") await System.rename(source.at(from.name), target.at(to.name))
+      if (kind === "f" && policy === "skip") await System.unlink(source.at(from.name))
+      else if (kind === "f") await System.rename(source.at(from.name), target.at(to.name))
       else await merge(from, to, policy)
     }
   })

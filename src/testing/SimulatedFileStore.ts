@@ -28,7 +28,7 @@ import type { ConflictPolicy } from "../schema/Offer.ts"
 import { isId } from "../services/FileStoreArchive.ts"
 import { copyName } from "../services/FileStorePublish.ts"
 import { storeError } from "../services/FileStoreSystem.ts"
-import { type DiskEntry, DiskRefusal, type SimulatedDisk, sorted } from "./SimulatedDisk.ts"
+import { type DiskEntry, type DiskFile, DiskRefusal, type SimulatedDisk, sorted } from "./SimulatedDisk.ts"
 
 /** Copies of one name before giving up. */
 const copiesMax = 9999
@@ -128,7 +128,12 @@ const appendFile = (disk: SimulatedDisk, work: Work, at: string): AppendFile => 
 
 /** Both as entries of a disk, under one name: whether they are put together. */
 const merges = (policy: ConflictPolicy, coming: DiskEntry, there: DiskEntry): boolean =>
-  coming.kind === there.kind && (coming.kind === "d" ? policy !== "rename" : policy === "overwrite")
+  policy !== "rename" &&
+  ((coming.kind === "d" && there.kind === "d") ||
+    (coming.kind === "f" && there.kind === "f" && (policy === "overwrite" || same(coming, there))))
+
+const same = (one: DiskFile, other: DiskFile): boolean =>
+  Buffer.compare(one.bytes.subarray(0, one.size), other.bytes.subarray(0, other.size)) === 0
 
 /** The path in this directory that a staged entry is to get. */
 const targetFor = (disk: SimulatedDisk, staged: DiskEntry, directory: string, name: string, policy: ConflictPolicy) => {
@@ -147,6 +152,7 @@ const put = (disk: SimulatedDisk, from: string, to: string, policy: ConflictPoli
   if (there === undefined) return disk.move(from, to)
   if (!merges(policy, staged, there)) throw new DiskRefusal("EEXIST")
   if (staged.kind === "f") {
+    if (policy === "skip") return void disk.remove(from)
     disk.remove(to)
     return disk.move(from, to)
   }

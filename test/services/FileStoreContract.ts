@@ -351,6 +351,27 @@ export const fileStoreContract = (world: Effect.Effect<World, never, Scope.Scope
     )
   }
 
+  it.live("skips what is there already and the same, and keeps what differs under another name", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      w.write(`${w.received}/same`, "equal", { mtime: 5_000 })
+      w.write(`${w.received}/differs`, "equal")
+      w.write(`${w.received}/d/same`, "equal", { mtime: 5_000 })
+      const staging = yield* w.store.stage("skip")
+      yield* staging.write([whole("same", "equal"), whole("differs", "EQUAL"), whole("d/same", "equal")])
+      const published = yield* staging.publish(["same", "differs", "d"], "skip")
+      assert.deepStrictEqual(
+        published.map((result) => Result.getOrThrow(result).slice(w.received.length + 1)),
+        ["same", "differs (1)", "d"]
+      )
+      assert.deepStrictEqual(
+        [w.stat(`${w.received}/same`)?.mtime, w.stat(`${w.received}/d/same`)?.mtime],
+        [5_000, 5_000]
+      )
+      assert.deepStrictEqual(w.list(`${w.received}/d`), ["same"])
+    }).pipe(Effect.scoped)
+  )
+
   it.live("keeps archives, and lists them", () =>
     Effect.gen(function* () {
       const w = yield* world

@@ -2,6 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -385,6 +387,91 @@ describe("MessageStore", () => {
       assert.deepStrictEqual(yield* store.search("old1", { limit: 10 }), { items: [], before: null })
       assert.strictEqual((yield* store.search("new1", { limit: 100 })).items.length, 11)
       assert.strictEqual((yield* store.unread)[0]?.count, 70)
+    }).pipe(Effect.provide(memory))
+  )
+})
+
+describe("MessageStore and its outbox", () => {
+  it.effect("takes no more than there is room for, of any recipient, and keeps nothing of what it refuses", () =>
+    Effect.gen(function* () {
+      const store = yield* MessageStore
+      const room = { messages: 2, bytes: 10 }
+      yield* store.append(message(1, "12345", [bob]), epochs(someEpoch(1)), room)
+      const bytes = yield* Effect.flip(store.append(message(2, "ééé", [carol, bob]), epochs(someEpoch(2)), room))
+      assert.deepInclude(bytes, { _tag: "OutboxFull", peer: bob, waiting: 1 })
+      yield* store.append(message(3, "é", [carol, bob]), epochs(someEpoch(3)), room)
+      const count = yield* Effect.flip(store.append(message(4, "x", [alice, bob]), epochs(someEpoch(4)), room))
+      assert.deepInclude(count, { _tag: "OutboxFull", peer: bob, waiting: 2 })
+      assert.deepStrictEqual(texts(yield* store.history({ limit: 10 })), ["é", "12345"])
+      yield* store.advance(bob, { epoch: someEpoch(1), seq: 1, state: "delivered" })
+      const [numbered] = yield* store.append(message(5, "12345678", [bob]), epochs(someEpoch(5)), room)
+      assert.deepStrictEqual(numbered, { peer: bob, epoch: someEpoch(1), seq: 3 })
+    }).pipe(Effect.provide(memory))
+  )
+
+  it.effect("shows what waits only once it is safe", () =>
+    Effect.gen(function* () {
+      const isSafe = yield* Latch.make(false)
+      const slow = Layer.effect(
+        Database,
+        Effect.map(Database, (database) => ({
+          ...database,
+          write: (work) => Effect.tap(database.write(work), isSafe.await)
+        }))
+      ).pipe(Layer.provideMerge(Database.layerMemory))
+      yield* Effect.gen(function* () {
+        const store = yield* MessageStore
+        const kept = yield* Effect.forkChild(store.append(message(1, "one", [bob]), epochs(someEpoch(1))), {
+          startImmediately: true
+        })
+        const shown = yield* Effect.forkChild(store.outbox(bob, { after: 0, limit: 10 }), { startImmediately: true })
+        for (let i = 0; i < 20; i++) yield* Effect.yieldNow
+        assert.isUndefined(shown.pollUnsafe())
+        yield* isSafe.open
+        assert.lengthOf(yield* Fiber.join(shown), 1)
+        yield* Fiber.join(kept)
+      }).pipe(Effect.provide(Layer.fresh(MessageStore.layer.pipe(Layer.provide(slow)))))
+    })
+  )
+
+  it.effect("lets go of what is too old, never leaving a gap, and says how far each sender was read", () =>
+    Effect.gen(function* () {
+      const store = yield* MessageStore
+      // By the clock, which stepped back, the second is the oldest.
+      for (const [n, sentAt] of [
+        [1, 50],
+        [2, 10],
+        [3, 60],
+        [4, 20]
+      ] as const) {
+        yield* store.append({ ...message(n, `m${n}`, [bob]), sentAt }, epochs(someEpoch(1)))
+      }
+      const waiting = Effect.map(store.outbox(bob, { after: 0, limit: 10 }), (all) => all.map(({ seq }) => seq))
+      assert.deepStrictEqual(yield* store.expire(30), [], "what comes before it still waits")
+      const expired = yield* store.expire(55)
+      assert.deepStrictEqual(
+        expired.map(({ state, text }) => `${text} ${state}`),
+        ["m1 expired", "m2 expired"]
+      )
+      assert.deepStrictEqual(yield* waiting, [3, 4])
+      yield* store.advance(bob, { epoch: someEpoch(1), seq: 4, state: "read" })
+      assert.strictEqual(Option.getOrThrow(yield* store.get(self, someMessage(1))).state, "expired")
+
+      const some = [1, 2, 3].map((seq) => arrival(seq, `a${seq}`, { to: seq === 2 ? null : self }))
+      yield* store.receive([...some, arrival(1, "b1", { epoch: someEpoch(2), id: someMessage(2000) })])
+      const readUpTo = Effect.map(store.readUpTo(alice), (all) => all.map(({ epoch, seq }) => [epoch, seq]))
+      assert.deepStrictEqual(yield* readUpTo, [
+        [someEpoch(1), 0],
+        [someEpoch(2), 0]
+      ])
+      yield* store.markRead(alice, someMessage(1001))
+      assert.deepStrictEqual((yield* readUpTo)[0], [someEpoch(1), 1])
+      yield* store.markRead(alice, someMessage(2000))
+      assert.deepStrictEqual(yield* readUpTo, [
+        [someEpoch(1), 3],
+        [someEpoch(2), 1]
+      ])
+      assert.deepStrictEqual(yield* store.readUpTo(carol), [])
     }).pipe(Effect.provide(memory))
   )
 })

@@ -57,6 +57,30 @@ describe("SimulatedPeer", () => {
     })
   )
 
+  it.effect("what was said to a peer that is away survives the death of both, and arrives once", () =>
+    Effect.gen(function* () {
+      const network = yield* SimulatedNetwork.make({ seed: 3 })
+      const alice = yield* SimulatedPeer.start(network, "alice", { discovery: false })
+      const bob = yield* SimulatedPeer.start(network, "bob", { discovery: false })
+      yield* elapse(alice.run(Connection.use(({ add }) => add("bob:9090"))))
+      yield* elapse(say(alice, "one", bob))
+      yield* bob.kill
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual((yield* elapse(say(alice, "two", bob))).state, "queued")
+      yield* alice.kill
+      yield* bob.start
+      yield* alice.start
+      // Nobody announces anything: where the other is was remembered.
+      yield* meets(alice, [bob])
+      assert.strictEqual((yield* elapse(say(alice, "three", bob))).state, "delivered")
+      yield* bob.kill
+      yield* bob.start
+      yield* meets(bob, [alice])
+      assert.deepStrictEqual(yield* history(bob), ["one", "two", "three"])
+      assert.deepStrictEqual(yield* history(alice), ["one", "two", "three"])
+    })
+  )
+
   it.effect("a partition is noticed within 15 s and healed within 2 s", () =>
     Effect.gen(function* () {
       const network = yield* SimulatedNetwork.make({ seed: 2 })
