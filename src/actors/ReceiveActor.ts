@@ -398,6 +398,7 @@ class Receiver {
         {
           intake,
           share: this.shareOf(intake),
+          claimant: { peer: this.record.peer, transfer: this.record.id },
           gate: this.tools.limiter.gate(this.record.peer, "receive"),
           staging: journal.staging,
           // Said once: the other lanes are of the same transfer.

@@ -16,6 +16,7 @@ import type { FileStoreError, Staging } from "../services/FileStore.ts"
 import type { BlockPool, Lease, Leases } from "./BlockPool.ts"
 import { broken, type DataLane, LaneError } from "./DataLane.ts"
 import type { Intake } from "./Intake.ts"
+import type { Claimant } from "./FairQueue.ts"
 import type { Gate } from "./RateLimiter.ts"
 import { Asked, type LaneShare, rangesMax } from "./LaneShare.ts"
 
@@ -24,6 +25,8 @@ export interface Taking {
   /** Common to the lanes of this intake. */
   readonly share: LaneShare
   readonly staging: Staging
+  /** In whose turn it has memory. */
+  readonly claimant: Claimant
   /** How fast its blocks may come. */
   readonly gate: Gate
   /** The entries that are taken, to be told to the sender; nothing where that is all. */
@@ -69,7 +72,7 @@ export const pullBlocks = (
   Effect.scoped(
     Effect.gen(function* () {
       yield* tellTaken(lane, taking.taken)
-      const leases = yield* pool.leases("receive")
+      const leases = yield* pool.leases("receive", taking.claimant)
       const puller = new Puller(lane, taking, leases, {
         batches: yield* Queue.bounded<Batch, Cause.Done>(2),
         wants: yield* Queue.bounded<DataFrame>(wantsWaiting)

@@ -87,6 +87,8 @@ export const sendActor = Effect.fn("SendActor")(function* (
         {
           entries,
           source,
+          reads: tools.reads.of(entries),
+          claimant: { peer: record.peer, transfer: record.id },
           gate: tools.limiter.gate(record.peer, "send"),
           failed,
           onFailed: (entry, reason) => {
@@ -197,6 +199,7 @@ const list = Effect.fnUntraced(function* (
   const { problemCount, problems } = walk
   yield* tools.book.change(record, { files, directories, totalBytes: bytes, problems, problemCount })
   if (walk.entries.length === 0) return yield* Effect.fail("there is nothing in it that can be sent")
+  yield* tools.reads.of(walk.entries).join
   yield* Deferred.succeed(walked, { walk, source: yield* tools.store.open(walk.picked) })
   return walk
 })

@@ -3,21 +3,27 @@
  * work in step: one hears what is asked, one reads the next chunk from disk and digests it, one writes the chunk
  * before. Small blocks travel many to a chunk. It ends when the link does.
  */
-import { hash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
-import { blockHeadBytes, type DataFrame, encodeBlockHead, encodeFrame, headerBytes } from "../schema/Block.ts"
-import type { BlockPlace, EntryList } from "../schema/EntryList.ts"
+import { type DataFrame, encodeFrame } from "../schema/Block.ts"
+import type { EntryList } from "../schema/EntryList.ts"
 import type { Range } from "../schema/Ranges.ts"
-import type { Source, SourcePart } from "../services/FileStore.ts"
-import type { BlockPool, Lease, Leases } from "./BlockPool.ts"
+import type { Source } from "../services/FileStore.ts"
+import type { BlockPool, Leases } from "./BlockPool.ts"
+import { cutAfter, load, plan, type Planned } from "./ChunkReads.ts"
 import { broken, type DataLane, type LaneError } from "./DataLane.ts"
+import type { Claimant } from "./FairQueue.ts"
 import type { Gate } from "./RateLimiter.ts"
+import type { Loaded, Reader, SharedReads } from "./SharedReads.ts"
 
 /** What is served, and what became known while serving it. */
 export interface Serving {
   readonly entries: EntryList
   readonly source: Source
+  /** What the transfers of its group read together. */
+  readonly reads: SharedReads
+  /** In whose turn it has memory. */
+  readonly claimant: Claimant
   /** How fast its blocks may go. */
   readonly gate: Gate
   /** Entries that cannot be sent, and why. */
@@ -32,22 +38,12 @@ export interface Serving {
 /** Asks not answered yet. A receiver may have more under way than this: they wait in the link. */
 const asksMax = 64
 
-/** Bytes of blocks, and blocks, in one chunk. */
-const chunkBytes = 1024 * 1024
-const chunkBlocks = 256
-
-const recordHead = headerBytes + blockHeadBytes
-
-interface Planned extends BlockPlace {
-  readonly number: number
-  /** Where in the chunk its bytes are, after its head. */
-  readonly at: number
-}
-
-/** What is written next. */
+/** What is written next, and what is to be done with its memory then. */
 interface Chunk {
   readonly records: ReadonlyArray<Uint8Array>
-  readonly lease: Lease | undefined
+  /** False for pages of the list, which no speed cap is about. */
+  readonly isBlocks: boolean
+  readonly written: Effect.Effect<void>
 }
 
 type Ask = Extract<DataFrame, { readonly _tag: "WantPage" | "Want" }>
@@ -57,24 +53,26 @@ export const serve = (lane: DataLane, serving: Serving, pool: BlockPool): Effect
     Effect.gen(function* () {
       const asked = yield* Queue.bounded<Ask>(asksMax)
       const ready = yield* Queue.bounded<Chunk>(1)
-      const leases = yield* pool.leases("send")
+      const chunks: Chunks = {
+        serving,
+        pool,
+        leases: yield* pool.leases("send", serving.claimant),
+        reader: yield* serving.reads.reader
+      }
       let writing = false
       const write = Effect.gen(function* () {
         while (true) {
           const chunk = yield* Queue.take(ready)
           writing = true
-          yield* chunk.lease === undefined ? lane.write(chunk.records) : lane.writeThrough(chunk.records, serving.gate)
+          yield* chunk.isBlocks ? lane.writeThrough(chunk.records, serving.gate) : lane.write(chunk.records)
           writing = false
-          if (chunk.lease !== undefined) yield* leases.give(chunk.lease)
+          yield* chunk.written
         }
       })
-      yield* Effect.all(
-        [hear(lane, serving, asked), prepare(serving, leases, asked, ready), write, lane.watch(() => writing)],
-        {
-          concurrency: "unbounded",
-          discard: true
-        }
-      )
+      yield* Effect.all([hear(lane, serving, asked), prepare(chunks, asked, ready), write, lane.watch(() => writing)], {
+        concurrency: "unbounded",
+        discard: true
+      })
     })
   )
 
@@ -114,9 +112,17 @@ const hear = (lane: DataLane, serving: Serving, asked: Queue.Enqueue<Ask>) =>
     }
   })
 
-const prepare = (serving: Serving, leases: Leases, asked: Queue.Dequeue<Ask>, ready: Queue.Enqueue<Chunk>) =>
+/** What chunks are made with. */
+interface Chunks {
+  readonly serving: Serving
+  readonly pool: BlockPool
+  readonly leases: Leases
+  readonly reader: Reader
+}
+
+const prepare = (chunks: Chunks, asked: Queue.Dequeue<Ask>, ready: Queue.Enqueue<Chunk>) =>
   Effect.gen(function* () {
-    const { entries } = serving
+    const { entries, reads } = chunks.serving
     while (true) {
       const ask = yield* Queue.take(asked)
       if (ask._tag === "WantPage") {
@@ -125,88 +131,44 @@ const prepare = (serving: Serving, leases: Leases, asked: Queue.Dequeue<Ask>, re
         if (page === undefined) continue
         const totals = ask.page === entries.pages - 1 ? { totals: entries.totals } : {}
         const frame: DataFrame = { _tag: "Page", page: ask.page, entries: page, ...totals }
-        yield* Queue.offer(ready, { records: [encodeFrame(frame)], lease: undefined })
+        yield* Queue.offer(ready, { records: [encodeFrame(frame)], isBlocks: false, written: Effect.void })
         continue
       }
       const end = ask.first + ask.count
       for (let first = ask.first; first < end;) {
-        const planned = plan(entries, first, end)
-        yield* Queue.offer(ready, yield* fill(serving, leases, planned))
+        const planned = plan(entries, first, reads.isShared ? Math.min(end, cutAfter(entries, first)) : end)
+        yield* Queue.offer(ready, yield* blocksOf(chunks, planned))
         first += planned.length
       }
     }
   })
 
-/** The blocks from `first` on that make the next chunk, at least one. */
-const plan = (entries: EntryList, first: number, end: number): Array<Planned> => {
-  const planned: Array<Planned> = []
-  let at = 0
-  for (let number = first; number < end && planned.length < chunkBlocks; number++) {
-    const place = entries.place(number)
-    if (place === undefined || (at > 0 && at + place.length > chunkBytes)) break
-    planned.push({ ...place, number, at: at + recordHead })
-    at += recordHead + place.length
+/** A chunk, read for this lane alone or together with the others of the group. */
+const blocksOf = Effect.fnUntraced(function* (chunks: Chunks, planned: ReadonlyArray<Planned>) {
+  const { leases, pool, reader, serving } = chunks
+  const { claimant, failed, onFailed, reads } = serving
+  const first = planned[0]?.number ?? 0
+  // What is known to fail here alone is not the business of the others.
+  if (!reads.isShared || planned.some(({ entry }) => failed.has(entry))) {
+    const { failures, lease, records } = yield* load(serving, planned, leases.take, () => {})
+    note(failures)
+    return { records, isBlocks: true, written: lease === undefined ? Effect.void : leases.give(lease) }
   }
-  return planned
-}
+  const together = load(
+    serving,
+    planned,
+    (bytes) => pool.take(claimant, bytes),
+    (lease) => pool.forget(lease)
+  )
+  const { loaded, written } = yield* reader.use(first, first + planned.length, together)
+  note(loaded.failures)
+  return { records: loaded.records, isBlocks: true, written }
 
-/** Reads and digests a chunk. In place of the blocks of an entry that cannot be sent stands one EntryFailed. */
-const fill = Effect.fnUntraced(function* (serving: Serving, leases: Leases, planned: ReadonlyArray<Planned>) {
-  const { entries, failed, source } = serving
-  const wanted = planned.filter((block) => !failed.has(block.entry))
-  const last = wanted.at(-1)
-  let lease: Lease | undefined
-  if (last !== undefined) {
-    lease = yield* leases.take(last.at + last.length)
-    const problems = yield* source.read(
-      wanted.map((block) => partOf(entries, block)),
-      lease.buffer
-    )
-    for (const [i, problem] of problems.entries()) {
-      const entry = wanted[i]?.entry
-      if (problem === null || entry === undefined || failed.has(entry)) continue
-      failed.set(entry, problem)
-      serving.onFailed(entry, problem)
+  function note(failures: Loaded["failures"]) {
+    for (const [entry, reason] of failures) {
+      if (failed.has(entry)) continue
+      failed.set(entry, reason)
+      onFailed(entry, reason)
     }
   }
-  return { records: assemble(planned, failed, lease?.buffer ?? new Uint8Array(0)), lease }
 })
-
-const partOf = (entries: EntryList, block: Planned): SourcePart => ({
-  path: entries.path(block.entry),
-  size: entries.size(block.entry),
-  mtime: entries.mtime(block.entry),
-  offset: block.offset,
-  length: block.length,
-  at: block.at
-})
-
-/** As few pieces as can be: good blocks that lie side by side are one. */
-const assemble = (planned: ReadonlyArray<Planned>, failed: Map<number, string>, buffer: Uint8Array) => {
-  const records: Array<Uint8Array> = []
-  let from = 0
-  let to = 0
-  let told = -1
-  const cut = (next: number) => {
-    if (to > from) records.push(buffer.subarray(from, to))
-    from = next
-    to = next
-  }
-  for (const block of planned) {
-    const reason = failed.get(block.entry)
-    const end = block.at + block.length
-    if (reason === undefined) {
-      const bytes = buffer.subarray(block.at, end)
-      const digest = hash("sha256", bytes, "buffer")
-      buffer.set(encodeBlockHead({ number: block.number, digest, length: block.length }), block.at - recordHead)
-      if (to !== block.at - recordHead) cut(block.at - recordHead)
-      to = end
-    } else if (told !== block.entry) {
-      cut(end)
-      records.push(encodeFrame({ _tag: "EntryFailed", entry: block.entry, reason }))
-      told = block.entry
-    }
-  }
-  cut(0)
-  return records
-}

@@ -21,6 +21,7 @@ import type { FileStore } from "../services/FileStore.ts"
 import { NotPossible } from "../services/Transfer.ts"
 import type { BlockPool } from "./BlockPool.ts"
 import type { DataLane, LaneError } from "./DataLane.ts"
+import type { GroupReads } from "./SharedReads.ts"
 import type { RateLimiter } from "./RateLimiter.ts"
 import type { Letter, PersonAction, TransferBook, TransferRecord } from "./TransferBook.ts"
 import { type Outcome, type Pause, pausedBy, type Prospect } from "./TransferState.ts"
@@ -31,6 +32,7 @@ export interface Tools {
   readonly connection: Connection["Service"]
   readonly store: FileStore["Service"]
   readonly pool: BlockPool
+  readonly reads: GroupReads
   readonly book: TransferBook
   readonly turns: Turns
   readonly limiter: RateLimiter

@@ -31,6 +31,7 @@ import { DataLane } from "./DataLane.ts"
 import { ManifestBudget, manifestMax, manifestUnverifiedMax } from "./ManifestBudget.ts"
 import { lastWordOf, receiveActor } from "./ReceiveActor.ts"
 import { sendActor, type Walked } from "./SendActor.ts"
+import { GroupReads } from "./SharedReads.ts"
 import { choose } from "./SendWalk.ts"
 import * as TransferStart from "./TransferStart.ts"
 import { end, type Ending, makeMailbox, notPossible, type Tools } from "./TransferActor.ts"
@@ -55,10 +56,12 @@ type InboxTag = (typeof inboxTags)[number]
 
 const make = Effect.gen(function* () {
   const late = yield* FiberMap.make<TransferId, void>()
+  const pool = new BlockPool()
   const transfers = new Transfers({
     connection: yield* Connection,
     store: yield* FileStore,
-    pool: new BlockPool(),
+    pool,
+    reads: new GroupReads(pool),
     book: new TransferBook(yield* Events, (id, run) =>
       Effect.asVoid(FiberMap.run(late, id, run, { onlyIfMissing: true }))
     ),
