@@ -65,9 +65,18 @@ const hellos = (asked: Json): Buffer | undefined => {
   return Buffer.concat(numbers.map((number) => block(number, five)))
 }
 
+/** What is being received now: the directory comes and goes at any moment. */
+const idsIn = (reserved: string): ReadonlyArray<string> => {
+  try {
+    return fs.readdirSync(reserved)
+  } catch {
+    return []
+  }
+}
+
 /** Puts a link in the place of the directory `d` of every transfer that is being received. */
 const swapIn = (reserved: string, outside: string): void => {
-  for (const id of fs.existsSync(reserved) ? fs.readdirSync(reserved) : []) {
+  for (const id of idsIn(reserved)) {
     const dir = join(reserved, id, "data", "d")
     try {
       fs.renameSync(dir, join(reserved, id, "data", `moved-${Math.random()}`))
