@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { Api, historyMax } from "../schema/Api.ts"
 import { Chat } from "../services/Chat.ts"
+import type { Unread } from "../services/MessageStore.ts"
 import { PeerRegistry } from "../services/PeerRegistry.ts"
 
 export const layer = HttpApiBuilder.group(
@@ -27,6 +28,19 @@ export const layer = HttpApiBuilder.group(
         })
       )
       .handle(
+        "search",
+        Effect.fnUntraced(function* ({ query: { before, limit = historyMax, peer, text } }) {
+          const found = yield* chat.search(text, {
+            limit,
+            ...(before !== undefined && { before }),
+            ...(peer !== undefined && { peer: yield* idOf(peer) })
+          })
+          return { items: found.items.map(({ message }) => message), before: found.before }
+        })
+      )
+      .handle("unread", () => Effect.map(chat.unread, (items) => ({ items: byConversation(items) })))
+      .handle("read", ({ payload: { peer, upTo } }) => chat.markRead(peer, upTo))
+      .handle(
         "page",
         Effect.fnUntraced(function* ({ query: { before, limit = historyMax, peer } }) {
           return yield* chat.page({
@@ -38,3 +52,10 @@ export const layer = HttpApiBuilder.group(
       )
   })
 )
+
+/** What many wrote to everyone is one conversation. Pure. */
+const byConversation = (unread: ReadonlyArray<Unread>) => {
+  const direct = unread.filter(({ toEveryone }) => !toEveryone).map(({ count, peer }) => ({ peer, count }))
+  const everyone = unread.reduce((sum, { count, toEveryone }) => sum + (toEveryone ? count : 0), 0)
+  return everyone === 0 ? direct : [{ peer: null, count: everyone }, ...direct]
+}

@@ -14,7 +14,7 @@ import * as Schema from "effect/Schema"
 import * as Failures from "./ApiFailures.ts"
 import { operations, profile, Query, receiversMax, uploads, WholeNumber } from "./ApiNode.ts"
 import { Event } from "./Event.ts"
-import { TransferId } from "./Id.ts"
+import { MessageId, TransferId } from "./Id.ts"
 import { Message } from "./Message.ts"
 import { Pattern, patternsMax } from "./Glob.ts"
 import { ConflictPolicy, Transfer, TransferPriority } from "./Offer.ts"
@@ -98,6 +98,11 @@ export const MessagePage = Schema.Struct({
   items: Schema.Array(Message),
   /** Where the next page begins, or null if there is none. */
   before: Schema.NullOr(Schema.Natural)
+})
+
+/** Unread messages by conversation: with one peer, or (null) with everyone. */
+export const UnreadCounts = Schema.Struct({
+  items: Schema.Array(Schema.Struct({ peer: Schema.NullOr(PeerId), count: Schema.Natural }))
 })
 
 /** One event of the stream, and its id for `Last-Event-ID`. */
@@ -192,7 +197,30 @@ const messages = HttpApiGroup.make("messages").add(
     },
     success: MessagePage,
     error: [Failures.UnknownPeerProblem, Failures.AmbiguousPeerProblem]
-  }).annotate(OpenApi.Summary, "Messages page by page, the newest first")
+  }).annotate(OpenApi.Summary, "Messages page by page, the newest first"),
+  HttpApiEndpoint.get("search", "/api/messages/search", {
+    query: {
+      /** Words: all of them are to stand in a message; the last may be a beginning, quotes join them to a phrase. */
+      text: Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(1024)),
+      limit: Schema.optionalKey(WholeNumber(1, historyMax)),
+      before: Schema.optionalKey(WholeNumber(0, Number.MAX_SAFE_INTEGER)),
+      peer: Schema.optionalKey(Query)
+    },
+    success: MessagePage,
+    error: [Failures.UnknownPeerProblem, Failures.AmbiguousPeerProblem]
+  }).annotate(OpenApi.Summary, "Messages that hold all of these words, page by page, the newest first"),
+  HttpApiEndpoint.get("unread", "/api/messages/unread", { success: UnreadCounts }).annotate(
+    OpenApi.Summary,
+    "How many messages nobody here has read, by conversation; none where there are none"
+  ),
+  HttpApiEndpoint.post("read", "/api/messages/read", {
+    payload: Schema.Struct({
+      /** The conversation with this peer, or null: with everyone. */
+      peer: Schema.NullOr(PeerId),
+      /** The newest message that was seen; without it all were. */
+      upTo: Schema.optionalKey(MessageId)
+    })
+  }).annotate(OpenApi.Summary, "A person has seen a conversation: senders are told, now or when they are back")
 )
 
 const byId = { params: { id: TransferId } }

@@ -14,6 +14,8 @@ export const Event = Schema.TaggedUnion({
   MessageAdded: { message: Message },
   /** A message's state advanced. */
   MessageChanged: { message: Message },
+  /** A conversation with a peer, or (null) with everyone, was read here; `unread` messages of it are left. */
+  MessagesRead: { peer: Schema.NullOr(PeerId), unread: Schema.Natural },
   /** A transfer is new, changed state, or made progress (at most 10 times a second each). */
   TransferChanged: { transfer: Transfer },
   /** A comparison of words began, has words to show, or is over. */

@@ -58,8 +58,11 @@ export class Chat extends Context.Service<
     readonly search: (query: string, options: PageOptions) => Effect.Effect<Page<Found>>
     /** How many messages nobody here has read, of each sender, to this node and to everyone. */
     readonly unread: Effect.Effect<ReadonlyArray<Unread>>
-    /** A person read everything of this peer up to this message: it is told so, now or when it is back. */
-    readonly markRead: (peer: PeerId, upTo: Message["id"]) => Effect.Effect<void>
+    /**
+     * A person read the conversation with this peer, or (null) with everyone, up to this message, or all of it. Those
+     * who wrote are told so, now or when they are back.
+     */
+    readonly markRead: (peer: PeerId | null, upTo?: Message["id"]) => Effect.Effect<void>
   }
 >()("kith/services/Chat") {
   static readonly layer: Layer.Layer<
@@ -332,11 +335,20 @@ const make = Effect.gen(function* () {
     return found.toReversed()
   }, Effect.orDie)
 
-  const markRead = Effect.fn("Chat.markRead")(function* (peer: PeerId, upTo: MessageId) {
-    const receipts = yield* store.markRead(peer, upTo)
-    const isThere = (yield* connection.connected).includes(peer)
-    if (isThere) for (const { epoch, seq } of receipts) sessions.owe(peer, { epoch, seq, state: "read" })
-  }, Effect.orDie)
+  const markRead = Effect.fn("Chat.markRead")(
+    function* (conversation: PeerId | null, upTo?: MessageId) {
+      const { isChanged, receipts } = yield* store.markRead(conversation, upTo)
+      if (!isChanged) return
+      const there = new Set(yield* connection.connected)
+      for (const { epoch, peer, seq } of receipts)
+        if (there.has(peer)) sessions.owe(peer, { epoch, seq, state: "read" })
+      const left = (yield* store.unread).filter((one) => (one.toEveryone ? null : one.peer) === conversation)
+      const unread = left.reduce((sum, { count }) => sum + count, 0)
+      yield* events.publish({ _tag: "MessagesRead", peer: conversation, unread })
+    },
+    Effect.orDie,
+    Effect.uninterruptible
+  )
 
   // A database that cannot be read any more is a defect of the machine: whoever asks is told that it failed.
   return Chat.of({

@@ -14,7 +14,7 @@ import type { Message } from "../schema/Message.ts"
 import type { PeerId } from "../schema/PeerId.ts"
 import { Database, type DatabaseError } from "./Database.ts"
 import { type Found, makePages, type Page, type PageOptions } from "./MessageStorePages.ts"
-import { type Arrival, makeReceived, type Received, type Unread } from "./MessageStoreReceived.ts"
+import { type Arrival, makeReceived, type Read, type Received, type Unread } from "./MessageStoreReceived.ts"
 import {
   type Advanced,
   makeSent,
@@ -27,7 +27,21 @@ import {
 } from "./MessageStoreSent.ts"
 
 export { OutboxFull }
-export type { Room, Advanced, Arrival, Found, Numbered, Outbox, Page, PageOptions, Progress, Received, Unread, Waiting }
+export type {
+  Room,
+  Advanced,
+  Arrival,
+  Found,
+  Numbered,
+  Outbox,
+  Page,
+  PageOptions,
+  Progress,
+  Read,
+  Received,
+  Unread,
+  Waiting
+}
 
 export class MessageStore extends Context.Service<
   MessageStore,
@@ -64,11 +78,11 @@ export class MessageStore extends Context.Service<
     readonly receive: (arrivals: ReadonlyArray<Arrival>) => Effect.Effect<ReadonlyArray<Received>, DatabaseError>
     /** How many messages nobody here has read, of each sender, to this node and to everyone. */
     readonly unread: Effect.Effect<ReadonlyArray<Unread>, DatabaseError>
-    /** Everything of this sender up to this message was read. Returns the receipts that say so: none if it was before. */
-    readonly markRead: (
-      from: PeerId,
-      id: MessageId
-    ) => Effect.Effect<ReadonlyArray<{ readonly epoch: Epoch; readonly seq: number }>, DatabaseError>
+    /**
+     * What came in the conversation with this peer, or (null) with everyone, was read up to this message, or all of it.
+     * Returns the receipts that say so: each stands for everything up to it, so none goes past what is unread elsewhere.
+     */
+    readonly markRead: (conversation: PeerId | null, upTo?: MessageId) => Effect.Effect<Read, DatabaseError>
     /** How far this sender's messages were read, in each of its epochs; 0 where none was. */
     readonly readUpTo: (
       from: PeerId

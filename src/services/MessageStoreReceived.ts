@@ -38,6 +38,13 @@ export interface Received {
 const Unread = Schema.Struct({ peer: PeerId, toEveryone: Schema.BooleanFromBit, count: Schema.Natural })
 export type Unread = typeof Unread.Type
 
+/** What marking as read has come to. */
+export interface Read {
+  /** Whether anything was unread. */
+  readonly isChanged: boolean
+  readonly receipts: ReadonlyArray<{ readonly peer: PeerId; readonly epoch: Epoch; readonly seq: number }>
+}
+
 /** Rows removed by one statement. */
 const changesMax = 1000
 
@@ -45,6 +52,7 @@ const Shown = Schema.Struct({ epoch: Epoch, last: Schema.Natural })
 const decodeInbox = Schema.decodeUnknownEffect(Schema.Array(Shown))
 const encodeInbox = Schema.encodeEffect(Schema.fromJsonString(Schema.Array(Shown)))
 const decodeUnread = Schema.decodeUnknownEffect(Schema.Array(Unread))
+const decodeSenders = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ peer: PeerId })))
 const decodeReceipts = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ epoch: Epoch, seq: Schema.Natural })))
 
 export const makeReceived = (database: Database["Service"], sql: SqlClient) => {
@@ -131,44 +139,57 @@ export const makeReceived = (database: Database["Service"], sql: SqlClient) => {
     )
     .pipe(Effect.withSpan("MessageStore.unread"))
 
-  const markRead = Effect.fn("MessageStore.markRead")((from: PeerId, id: MessageId) =>
+  /** Whose unread messages belong to the conversation, and the place of the last one that was seen. */
+  const conversationOf = (conversation: PeerId | null, upTo: MessageId | undefined) => {
+    const key = conversation === null ? undefined : keyOf(sql, conversation)
+    const theirs = key === undefined ? sql`to_everyone = 1` : sql`to_everyone = 0 AND sender = ${key}`
+    const within =
+      key === undefined ? sql`receiver IS NULL` : sql`receiver IS NOT NULL AND ${key} IN (sender, receiver)`
+    // An id names a message of one sender only; whoever copied another's comes later.
+    const last = sql`ifnull((SELECT min(n) FROM messages WHERE id = ${upTo ?? ""} AND ${within}), 0)`
+    return upTo === undefined ? theirs : sql`${theirs} AND message <= ${last}`
+  }
+
+  const markRead = Effect.fn("MessageStore.markRead")((conversation: PeerId | null, upTo?: MessageId) =>
     database.write(
       Effect.gen(function* () {
-        const read = new Map<Epoch, number>()
+        const seen = conversationOf(conversation, upTo)
+        const senders = new Set<PeerId>()
         for (;;) {
           const some = yield* Effect.flatMap(
             sql`
-              DELETE FROM unread WHERE message IN (
-                SELECT u.message FROM unread u WHERE u.sender = ${keyOf(sql, from)}
-                  AND u.message <= (SELECT n FROM messages WHERE id = ${id} AND sender = ${keyOf(sql, from)})
-                LIMIT ${changesMax}
-              ) RETURNING epoch, seq`,
-            decodeReceipts
+              DELETE FROM unread WHERE message IN (SELECT message FROM unread WHERE ${seen} LIMIT ${changesMax})
+              RETURNING (SELECT id FROM keys WHERE n = sender) AS peer`,
+            decodeSenders
           )
-          for (const { epoch, seq } of some) read.set(epoch, Math.max(seq, read.get(epoch) ?? 0))
-          if (some.length < changesMax) return Array.from(read, ([epoch, seq]) => ({ epoch, seq }))
+          for (const { peer } of some) senders.add(peer)
+          if (some.length < changesMax) break
         }
+        const receipts = yield* Effect.forEach(senders, (peer) =>
+          Effect.map(readOf(peer), (read) => read.filter(({ seq }) => seq > 0).map((one) => ({ peer, ...one })))
+        )
+        return { isChanged: senders.size > 0, receipts: receipts.flat() }
       })
     )
   )
 
-  const readUpTo = Effect.fn("MessageStore.readUpTo")((from: PeerId) => {
+  const readOf = (from: PeerId) => {
     const sender = keyOf(sql, from)
     // Two look-ups in an index, instead of all that is unread.
     const first = (toEveryone: number) => sql`
       (SELECT u.seq FROM unread u WHERE u.sender = i.peer AND u.to_everyone = ${toEveryone} AND u.epoch = i.epoch
         ORDER BY u.message LIMIT 1)`
-    return database.read(
-      Effect.flatMap(
-        sql`
+    return Effect.flatMap(
+      sql`
           SELECT epoch, min(ifnull(direct, last + 1), ifnull(everyone, last + 1)) - 1 AS seq FROM (
             SELECT i.epoch, i.last, i.place, ${first(0)} AS direct, ${first(1)} AS everyone
             FROM incoming i WHERE i.peer = ${sender}
           ) ORDER BY place`,
-        decodeReceipts
-      )
+      decodeReceipts
     )
-  })
+  }
+
+  const readUpTo = Effect.fn("MessageStore.readUpTo")((from: PeerId) => database.read(readOf(from)))
 
   return { receive, unread, markRead, readUpTo }
 }

@@ -19,7 +19,7 @@ import { grouped } from "../../src/schema/PeerId.ts"
 import { Events } from "../../src/services/Events.ts"
 import { someId } from "../Some.ts"
 import * as FakeNode from "./FakeNode.ts"
-import { bob, me, someTransfer } from "./FakeNode.ts"
+import { bob, carol, me, someTransfer } from "./FakeNode.ts"
 import * as Served from "./Served.ts"
 import { client, raw, temporaryDirectory } from "./Served.ts"
 import { PeerRegistry } from "../../src/services/PeerRegistry.ts"
@@ -111,6 +111,40 @@ layer(Served.layer({ received: "/srv/received" }), { excludeTestServices: true }
       assert.include(long.message, "65537 bytes")
       const nobody = yield* Effect.flip(api.messages.history({ query: { peer: "nobody" } }))
       assert.strictEqual(nobody._tag, "UnknownPeer")
+    })
+  )
+
+  it.effect("finds messages, counts the unread ones, and notes what was read", () =>
+    Effect.gen(function* () {
+      const api = yield* client
+      yield* api.peers.add({ payload: { address: "192.0.2.2:9090" } })
+      const said = yield* api.messages.say({ payload: { text: "needle & pin", to: "bob" } })
+      const all = yield* api.messages.say({ payload: { text: "a needle", to: null } })
+      const found = (query: { readonly text: string; readonly peer?: string; readonly limit?: number }) =>
+        Effect.map(api.messages.search({ query }), ({ items }) => items)
+      assert.deepStrictEqual(yield* found({ text: "needle" }), [all, said])
+      assert.deepStrictEqual(yield* found({ text: "needle", limit: 1 }), [all])
+      assert.deepStrictEqual(yield* found({ text: "needle & pin", peer: "bob" }), [said])
+      assert.deepStrictEqual(yield* found({ text: "nothing" }), [])
+      const nobody = yield* Effect.flip(api.messages.search({ query: { text: "x", peer: "nobody" } }))
+      assert.strictEqual(nobody._tag, "UnknownPeer")
+      for (const bad of ["", "?text=", `?text=${"x".repeat(1025)}`, "?text=x&limit=0", "?text=x&before=-1"]) {
+        assert.strictEqual((yield* raw("GET", `/api/messages/search${bad}`)).status, 400, bad)
+      }
+
+      assert.deepStrictEqual(yield* api.messages.unread(), {
+        items: [
+          { peer: null, count: 5 },
+          { peer: carol, count: 4 }
+        ]
+      })
+      const asked = yield* FakeNode.Asked
+      yield* api.messages.read({ payload: { peer: carol, upTo: said.id } })
+      yield* api.messages.read({ payload: { peer: null } })
+      assert.includeMembers(asked, [`read ${carol} up to ${said.id}`, "read null up to undefined"])
+      for (const bad of ["{}", '{"peer":"carol"}', '{"peer":null,"upTo":"x"}']) {
+        assert.strictEqual((yield* raw("POST", "/api/messages/read", { body: bad })).status, 400, bad)
+      }
     })
   )
 

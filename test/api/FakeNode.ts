@@ -140,6 +140,7 @@ const chat = Layer.effect(
   Effect.gen(function* () {
     const registry = yield* PeerRegistry
     const events = yield* Events
+    const asked = yield* Asked
     const kept: Array<Message> = []
     return {
       say: Effect.fnUntraced(function* (text: string, to: PeerId | null) {
@@ -175,9 +176,21 @@ const chat = Layer.effect(
           const last = items.at(-1)
           return { items, before: last !== undefined && until.length > limit ? kept.indexOf(last) : null }
         }),
-      search: () => Effect.succeed({ items: [], before: null }),
-      unread: Effect.succeed([]),
-      markRead: () => Effect.void
+      search: (text, { limit, peer }) =>
+        Effect.sync(() => ({
+          items: kept
+            .filter((message) => message.text.includes(text) && (peer === undefined || message.to === peer))
+            .toReversed()
+            .slice(0, limit)
+            .map((message) => ({ message, excerpt: [] })),
+          before: null
+        })),
+      unread: Effect.succeed([
+        { peer: bob, toEveryone: true, count: 2 },
+        { peer: carol, toEveryone: true, count: 3 },
+        { peer: carol, toEveryone: false, count: 4 }
+      ]),
+      markRead: (conversation, upTo) => Effect.sync(() => void asked.push(`read ${conversation} up to ${upTo}`))
     }
   })
 )

@@ -660,6 +660,30 @@ describe("Chat and what was read", () => {
   )
 })
 
+describe("Chat and what was read of several conversations", () => {
+  it.effect("a sender learns of no more than was read, whichever conversation is read first", () =>
+    Effect.gen(function* () {
+      const [a, b] = [yield* makeNode(1), yield* makeNode(2)]
+      yield* a.know(2)
+      yield* join(a, b)
+      const said = yield* Effect.forEach([null, b.id, null], (to, n) => a.chat.say(`m${n}`, to))
+      yield* Effect.forEach(said, ({ id }) => a.chat.settled(id, "1 minute"))
+      yield* b.chat.markRead(null)
+      yield* a.next((message) => message.text === "m0" && message.state === "read")
+      assert.deepStrictEqual(yield* b.chat.unread, [{ peer: a.id, toEveryone: false, count: 1 }])
+      const [, direct, last] = said
+      assert(direct !== undefined && last !== undefined)
+      assert.strictEqual((yield* a.chat.settled(last.id, 0)).state, "delivered", "what came before it is unread")
+      yield* b.chat.markRead(a.id, last.id)
+      assert.strictEqual((yield* b.chat.unread).length, 1, "a message of another conversation says nothing")
+      yield* b.chat.markRead(a.id, direct.id)
+      yield* a.next((message) => message.text === "m2" && message.state === "read")
+      assert.strictEqual((yield* a.chat.settled(direct.id, 0)).state, "read")
+      assert.deepStrictEqual(yield* b.chat.unread, [])
+    })
+  )
+})
+
 describe("Chat and a disk that refuses", () => {
   it.effect("says so to whoever speaks, acknowledges nothing, and goes on when there is room", () =>
     Effect.gen(function* () {

@@ -147,12 +147,13 @@ describe("MessageStore", () => {
               break
             }
             case "MarkRead": {
-              const theirs = model.kept.filter((one) => one.message.from === peerOf(step.peer))
-              const id = theirs.at(-1 - step.back)?.message.id ?? someMessage(0)
-              assert.sameDeepMembers(
-                [...(yield* store().markRead(peerOf(step.peer), id))],
-                model.markRead(peerOf(step.peer), id)
-              )
+              const peer = step.peer === null ? null : peerOf(step.peer)
+              // Any message at all, this node's own too: of another conversation it means nothing.
+              const id = step.back === null ? undefined : (model.kept.at(-1 - step.back)?.message.id ?? someMessage(0))
+              const read = yield* store().markRead(peer, id)
+              const expected = model.markRead(peer, id)
+              assert.strictEqual(read.isChanged, expected.isChanged)
+              assert.sameDeepMembers([...read.receipts], expected.receipts)
               break
             }
             case "Reopen":
@@ -467,6 +468,19 @@ describe("MessageStore and its outbox", () => {
       yield* store.markRead(alice, someMessage(1001))
       assert.deepStrictEqual((yield* readUpTo)[0], [someEpoch(1), 1])
       yield* store.markRead(alice, someMessage(2000))
+      assert.deepStrictEqual(yield* readUpTo, [
+        [someEpoch(1), 1],
+        [someEpoch(2), 1]
+      ])
+      assert.deepStrictEqual(yield* store.unread, [{ peer: alice, toEveryone: true, count: 1 }])
+      assert.deepStrictEqual(yield* store.markRead(null), {
+        isChanged: true,
+        receipts: [
+          { peer: alice, epoch: someEpoch(1), seq: 3 },
+          { peer: alice, epoch: someEpoch(2), seq: 1 }
+        ]
+      })
+      assert.deepStrictEqual(yield* store.markRead(null), { isChanged: false, receipts: [] })
       assert.deepStrictEqual(yield* readUpTo, [
         [someEpoch(1), 3],
         [someEpoch(2), 1]

@@ -23,7 +23,7 @@ export const Step = Schema.TaggedUnion({
       Schema.Struct({ peer: Small, epoch: Small, ahead: Offset, first: Small, isRepeated: Schema.Boolean })
     ).check(Schema.isMaxLength(6))
   },
-  MarkRead: { peer: Small, back: Small },
+  MarkRead: { peer: Schema.NullOr(Small), back: Schema.NullOr(Small) },
   Reopen: {}
 })
 export type Step = typeof Step.Type
@@ -43,6 +43,8 @@ interface Kept {
 const order: ReadonlyArray<MessageState> = ["queued", "sent", "delivered", "read"]
 const least = (states: ReadonlyArray<MessageState>): MessageState =>
   order.find((state) => states.includes(state)) ?? "delivered"
+
+const isBetween = ({ from, to }: Message, peer: PeerId): boolean => from === peer || to === peer
 
 export const makeModel = () => {
   const kept: Array<Kept> = []
@@ -127,15 +129,24 @@ export const makeModel = () => {
       kept.push({ message, numbers: new Map(), arrival, isUnread: true })
       return { verdict: "new", last: arrival.seq, message }
     },
-    markRead: (from: PeerId, id: Message["id"]) => {
-      const at = kept.findIndex(({ message }) => message.from === from && message.id === id)
-      const read = new Map<Epoch, number>()
+    markRead: (conversation: PeerId | null, id?: Message["id"]) => {
+      const isOf = ({ message }: Kept) =>
+        conversation === null ? message.to === null : message.to !== null && isBetween(message, conversation)
+      const at = id === undefined ? kept.length : kept.findIndex((one) => isOf(one) && one.message.id === id)
+      const senders = new Set<PeerId>()
       for (const one of kept.slice(0, at + 1)) {
-        if (one.message.from !== from || !one.isUnread || one.arrival === undefined) continue
+        if (!isOf(one) || !one.isUnread) continue
         one.isUnread = false
-        read.set(one.arrival.epoch, Math.max(one.arrival.seq, read.get(one.arrival.epoch) ?? 0))
+        senders.add(one.message.from)
       }
-      return Array.from(read, ([epoch, seq]) => ({ epoch, seq }))
+      const receipts = [...senders].flatMap((peer) =>
+        (shown.get(peer) ?? []).flatMap(({ epoch, last }) => {
+          const waits = kept.find((one) => one.isUnread && one.message.from === peer && one.arrival?.epoch === epoch)
+          const seq = (waits?.arrival?.seq ?? last + 1) - 1
+          return seq > 0 ? [{ peer, epoch, seq }] : []
+        })
+      )
+      return { isChanged: senders.size > 0, receipts }
     },
     outbox: (peer: PeerId) =>
       waiting(peer).map(({ message, numbers }) => ({
