@@ -17,6 +17,7 @@ import { type Choice, choose, without } from "./Choice.ts"
 import { DataLane, LaneError } from "./DataLane.ts"
 import { type Kept, ReceivedFiles } from "./ReceivedFiles.ts"
 import type { Unreadable } from "./ReceiveJournal.ts"
+import { listing, receivedFate } from "./Listing.ts"
 import type { Intake } from "./Intake.ts"
 import { lanesFor, LaneShare } from "./LaneShare.ts"
 import { pullBlocks } from "./ReceiveLane.ts"
@@ -89,6 +90,9 @@ export const receiveActor = Effect.fn("ReceiveActor")(function* (
   return ending
 }, Effect.scoped)
 
+/** Entries for which the reason is kept why they cannot be stored here. */
+const reasonsMax = 10_000
+
 type LaneTry = Extract<ReceiveAction, { readonly _tag: "OpenLane" }>
 
 class Receiver {
@@ -104,6 +108,9 @@ class Receiver {
   private only: ReadonlyArray<string> | undefined
   /** What a person does not take, until the answer is given. */
   private choice: Choice | undefined
+  /** Why entries cannot be stored here, as far as that is kept. */
+  private readonly unstorable = new Map<number, string>()
+  private isAccepted: boolean
   /** A person here said how urgent it is: what the sender says of that does not count any more. */
   private urgencyIsOurs = false
   constructor(
@@ -120,6 +127,13 @@ class Receiver {
     const { conflict, freshStaging, kept, seed } = options
     this.files = new ReceivedFiles(actor.record, { store: tools.store, shelf, conflict, freshStaging, kept, seed })
     this.check = this.fresh
+    this.isAccepted = kept !== undefined
+    actor.record.listing = (part) => {
+      const { intake } = this.files
+      if (intake === undefined) return undefined
+      const known = { isAccepted: this.isAccepted, reasons: this.unstorable }
+      return listing(intake.entries, [], (at) => receivedFate(intake, at, known), part)
+    }
   }
 
   /** For a list of which nothing is known yet. */
@@ -280,6 +294,7 @@ class Receiver {
       case "Publish":
         return this.worker(this.publish)
       case "TellAccepted":
+        this.isAccepted = true
         return Effect.andThen(
           this.take,
           Effect.suspend(() => actor.say(this.accepted))
@@ -426,9 +441,10 @@ class Receiver {
       yield* pullManifest(lane, check)
       const { entries } = check
       record.view = { ...record.view, problems: [], problemCount: 0 }
-      const leftOut = yield* fit(check, yield* tools.store.target, (entry, reason) =>
+      const leftOut = yield* fit(check, yield* tools.store.target, (entry, reason) => {
         tools.book.problem(record, entries.path(entry), reason)
-      )
+        if (this.unstorable.size < reasonsMax) this.unstorable.set(entry, reason)
+      })
       const intake = this.files.learnt(entries, leftOut)
       if (this.only !== undefined) yield* this.chooseEarly(intake, this.only)
       const { directories, files } = entries.totals

@@ -28,6 +28,11 @@ export class SafeCount {
     this.safe.add(first, count)
   }
 
+  /** Whether all of these are safe. */
+  has(first: number, count: number): boolean {
+    return this.safe.missing(first, first + count) === undefined
+  }
+
   private one(block: number): void {
     const place = this.entries.place(block)
     if (place === undefined) return

@@ -17,6 +17,7 @@ import { byteLength, nameMaxBytes } from "../schema/Text.ts"
 import type { Picked, Source } from "../services/FileStore.ts"
 import * as TransferArchive from "../services/TransferArchive.ts"
 import { DataLane, LaneError } from "./DataLane.ts"
+import { listing, sentFate } from "./Listing.ts"
 import { SafeCount } from "./SafeCount.ts"
 import { serve } from "./SendLane.ts"
 import { answered, type Inbound, live, type Mailbox, makeActor, refused, type Tools } from "./TransferActor.ts"
@@ -58,6 +59,16 @@ export const sendActor = Effect.fn("SendActor")(function* (
     record.filesDone = files
   }
   let taken = new Ranges()
+  /** What the receiver takes, once it has said all of it. */
+  let allTaken: Ranges | undefined
+  let listed: Walked | undefined
+  let isAccepted = kept?.isAccepted ?? false
+  record.listing = (part) => {
+    if (listed === undefined) return undefined
+    const { entries, problems } = listed
+    const known = { isAccepted, failed, taken: allTaken, safe: countOf(entries) }
+    return listing(entries, problems, (at) => sentFate(entries, at, known), part)
+  }
   const walked = yield* Deferred.make<{ readonly walk: Walked; readonly source: Source }>()
 
   yield* Effect.forkScoped(
@@ -71,6 +82,7 @@ export const sendActor = Effect.fn("SendActor")(function* (
             safe.add(first, count)
           }
           show(safe)
+          listed = walk
           for (const [entry, reason] of failed) tools.book.problem(record, walk.entries.path(entry), reason)
           return actor.tell(SendMessage.Listed())
         }
@@ -105,6 +117,7 @@ export const sendActor = Effect.fn("SendActor")(function* (
             for (const [first, count] of ranges) taken.add(first, count)
             if (!last) return
             record.view = { ...record.view, notTaken: notTakenOf(entries, taken) }
+            allTaken = taken
             taken = new Ranges()
           }
         },
@@ -156,6 +169,7 @@ export const sendActor = Effect.fn("SendActor")(function* (
     read: (letter, state) => {
       const message = read(letter, state, tools, record)
       const isNew = Option.isSome(message) && message.value._tag === "Accepted" && !state.accepted
+      isAccepted ||= isNew
       if (isNew) keep.note({ _tag: "Accepted", conflict: null })
       return message
     },

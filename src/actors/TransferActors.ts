@@ -22,7 +22,7 @@ import { Events } from "../services/Events.ts"
 import { FileStore } from "../services/FileStore.ts"
 import { PeerRegistry } from "../services/PeerRegistry.ts"
 import * as TransferArchive from "../services/TransferArchive.ts"
-import { type NotPossible, SendRefused, Transfer, UnknownTransfer } from "../services/Transfer.ts"
+import { NotPossible, SendRefused, Transfer, UnknownTransfer } from "../services/Transfer.ts"
 import { SpeedCaps } from "../services/SpeedCaps.ts"
 import { type Link, Transport } from "../services/Transport.ts"
 import { BlockPool } from "./BlockPool.ts"
@@ -35,7 +35,7 @@ import { GroupReads } from "./SharedReads.ts"
 import { choose } from "./SendWalk.ts"
 import * as TransferStart from "./TransferStart.ts"
 import { end, type Ending, makeMailbox, notPossible, type Tools } from "./TransferActor.ts"
-import { type Letter, type PersonAction, TransferBook, type TransferRecord } from "./TransferBook.ts"
+import { type EntriesPart, type Letter, type PersonAction, TransferBook, type TransferRecord } from "./TransferBook.ts"
 import { ReceiveMessage } from "./ReceiveState.ts"
 import { lanesMax, type SendMessage } from "./SendState.ts"
 import { Turns } from "./Turns.ts"
@@ -90,6 +90,7 @@ const make = Effect.gen(function* () {
     send: (paths, to, options) => transfers.send(paths, to, options?.priority ?? "normal"),
     list: Effect.sync(() => transfers.tools.book.all.map((record) => record.view).toReversed()),
     find: (query) => Effect.map(transfers.find(query), (record) => record.view),
+    entries: (id, part) => transfers.entries(id, part),
     accept: (id, options) => transfers.person(id, { _tag: "accept", ...options }),
     decline: (id) => transfers.person(id, { _tag: "decline" }),
     cancel: (id) => transfers.person(id, { _tag: "cancel" }),
@@ -423,7 +424,12 @@ class Transfers {
       }),
       Effect.tap(this.leaveGroup(record)),
       Effect.flatMap((ending) => end(this.tools, record, ending)),
-      Effect.andThen(Effect.sync(() => this.lists.forget(record.id))),
+      Effect.andThen(
+        Effect.sync(() => {
+          record.listing = null
+          this.lists.forget(record.id)
+        })
+      ),
       Effect.andThen(Effect.suspend(() => logEnd(record.view))),
       Effect.annotateLogs({ peer: record.peer, transfer: record.id })
     )
@@ -435,6 +441,15 @@ class Transfers {
       const [only] = found
       if (only !== undefined && found.length === 1) return Effect.succeed(only)
       return Effect.fail(new UnknownTransfer({ query, candidates: found.slice(0, 10).map((record) => record.id) }))
+    })
+  }
+
+  entries(id: TransferId, part: EntriesPart) {
+    return Effect.gen({ self: this }, function* () {
+      const record = yield* this.find(id)
+      const entries = isOver(record.view.state) ? undefined : record.listing?.(part)
+      if (entries !== undefined) return entries
+      return yield* new NotPossible({ transfer: record.id, action: "list", state: record.view.state })
     })
   }
 

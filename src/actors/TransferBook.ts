@@ -13,6 +13,7 @@ import { limits } from "../config.ts"
 import { Event } from "../schema/Event.ts"
 import type { Frame, FrameOf } from "../schema/Frame.ts"
 import type { TransferId } from "../schema/Id.ts"
+import type { ListedEntry } from "../schema/ListedEntry.ts"
 import { type ConflictPolicy, isOver, type Transfer as View, type TransferPriority } from "../schema/Offer.ts"
 import type { PeerId } from "../schema/PeerId.ts"
 import type { Events } from "../services/Events.ts"
@@ -49,6 +50,12 @@ export type Letter =
       readonly reply: Deferred.Deferred<View, NotPossible>
     }
 
+/** A part of a list: at most `limit` entries from this index on. */
+export interface EntriesPart {
+  readonly from: number
+  readonly limit: number
+}
+
 export interface TransferRecord {
   readonly id: TransferId
   readonly peer: PeerId
@@ -68,6 +75,8 @@ export interface TransferRecord {
   filesDone: number
   /** Receiving: what the top entries are called where they were published. */
   names: ReadonlyArray<{ readonly path: string; readonly name: string }>
+  /** A part of its list, undefined while that is not known; null where there is no actor to ask. */
+  listing: ((part: EntriesPart) => ReadonlyArray<ListedEntry> | undefined) | null
   /** The last tick: what speed is measured from. */
   mark: { readonly nanos: bigint; readonly bytes: number }
   readonly speed: Speed
@@ -118,6 +127,7 @@ export class TransferBook {
         isKept: false,
         filesDone: 0,
         lastWord: null,
+        listing: null,
         mark,
         speed: new Speed()
       }

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { isAbsolute } from "node:path"
 import { Api, pageMax } from "../schema/Api.ts"
+import { entriesShownMax } from "../schema/ListedEntry.ts"
 import { SendRefused, UnknownTransfer } from "../schema/Failure.ts"
 import { Transfer } from "../services/Transfer.ts"
 import { cursorOfTransfer, newestFirst, pageOf } from "./Paging.ts"
@@ -28,6 +29,15 @@ export const layer = HttpApiBuilder.group(
         Effect.fnUntraced(function* ({ params: { id } }) {
           const found = yield* transfer.find(id)
           return found.id === id ? found : yield* new UnknownTransfer({ query: id, candidates: [] })
+        })
+      )
+      .handle(
+        "entries",
+        Effect.fnUntraced(function* ({ params: { id }, query: { after = -1, limit = entriesShownMax } }) {
+          // One more than asked for tells whether there is a next page.
+          const found = yield* transfer.entries(id, { from: after + 1, limit: limit + 1 })
+          const items = found.slice(0, limit)
+          return { items, next: found.length > limit ? (items.at(-1)?.index ?? null) : null }
         })
       )
       .handle(

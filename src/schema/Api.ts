@@ -17,6 +17,7 @@ import { Event } from "./Event.ts"
 import { MessageId, TransferId } from "./Id.ts"
 import { Message } from "./Message.ts"
 import { Pattern, patternsMax } from "./Glob.ts"
+import { entriesShownMax, ListedEntry } from "./ListedEntry.ts"
 import { ConflictPolicy, Transfer, TransferPriority } from "./Offer.ts"
 import { Peer } from "./Peer.ts"
 import { PeerId } from "./PeerId.ts"
@@ -92,6 +93,9 @@ const TransferCursor = Schema.String.check(
   Schema.isPattern(/^\d{1,16}\.[a-z2-7]{26}$/, { expected: "`next` of the page before" })
 )
 export const TransferPage = Schema.Struct({ items: Schema.Array(Transfer), next: Schema.NullOr(TransferCursor) })
+
+/** A part of a transfer's list; `next`, if it is not null, is the `after` of the next part. */
+export const EntryPage = Schema.Struct({ items: Schema.Array(ListedEntry), next: Schema.NullOr(Schema.Natural) })
 
 /** Messages, the newest first. */
 export const MessagePage = Schema.Struct({
@@ -245,6 +249,15 @@ const transfers = HttpApiGroup.make("transfers").add(
     success: Transfer,
     error: Failures.UnknownTransferProblem
   }),
+  HttpApiEndpoint.get("entries", "/api/transfers/:id/entries", {
+    ...byId,
+    query: {
+      limit: Schema.optionalKey(WholeNumber(1, entriesShownMax)),
+      after: Schema.optionalKey(WholeNumber(0, Number.MAX_SAFE_INTEGER))
+    },
+    success: EntryPage,
+    error: [Failures.UnknownTransferProblem, Failures.NotPossibleProblem]
+  }).annotate(OpenApi.Summary, "Its list page by page, and what became of each entry; while it is listed and not over"),
   HttpApiEndpoint.post("send", "/api/transfers", {
     payload: Schema.Struct({
       /** Absolute paths on this machine. */

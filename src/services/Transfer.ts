@@ -6,6 +6,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { NotPossible, SendRefused, UnknownTransfer } from "../schema/Failure.ts"
+import type { ListedEntry } from "../schema/ListedEntry.ts"
 import type { TransferId } from "../schema/Id.ts"
 import type { ConflictPolicy, Transfer as View, TransferPriority } from "../schema/Offer.ts"
 import type { PeerId } from "../schema/PeerId.ts"
@@ -30,6 +31,14 @@ export class Transfer extends Context.Service<
     readonly list: Effect.Effect<ReadonlyArray<View>>
     /** By id, or the beginning of one. */
     readonly find: (query: string) => Effect.Effect<View, UnknownTransfer>
+    /**
+     * Its list: at most `limit` entries from index `from` on, and what the sender left out after them; none beyond the
+     * end. Not possible before the list is known, nor once it is over: a list is held for as long as it is needed.
+     */
+    readonly entries: (
+      id: TransferId,
+      part: { readonly from: number; readonly limit: number }
+    ) => Effect.Effect<ReadonlyArray<ListedEntry>, UnknownTransfer | NotPossible>
     /** Takes an offer that waits for an answer. */
     readonly accept: (
       id: TransferId,

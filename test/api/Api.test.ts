@@ -172,6 +172,41 @@ layer(Served.layer({ received: "/srv/received" }), { excludeTestServices: true }
     })
   )
 
+  it.effect("lists what is in a transfer, page by page, with names as they are", () =>
+    Effect.gen(function* () {
+      const api = yield* client
+      yield* api.peers.add({ payload: { address: "192.0.2.2:9090" } })
+      const [sent] = yield* api.transfers.send({ payload: { paths: ["/home/photos"], to: ["bob"] } })
+      assert(sent !== undefined)
+      const params = { id: sent.id }
+      const whole = yield* api.transfers.entries({ params, query: {} })
+      assert.strictEqual(whole.next, null)
+      assert.deepStrictEqual(
+        whole.items.map(({ index, path }) => [index, path]),
+        [
+          [0, "photos/<img src=x>.jpg"],
+          [1, "photos/\u202egpj.exe"],
+          [2, "photos/plain.jpg"]
+        ]
+      )
+      const first = yield* api.transfers.entries({ params, query: { limit: 2 } })
+      assert.deepStrictEqual([first.items, first.next], [whole.items.slice(0, 2), 1])
+      const rest = yield* api.transfers.entries({ params, query: { limit: 2, after: 1 } })
+      assert.deepStrictEqual([rest.items, rest.next], [whole.items.slice(2), null])
+      assert.deepStrictEqual(yield* api.transfers.entries({ params, query: { after: 2 } }), { items: [], next: null })
+
+      for (const query of ["limit=0", "limit=1001", "limit=x", "after=-1", "after=1.5", "after=9007199254740992"]) {
+        assert.strictEqual((yield* raw("GET", `/api/transfers/${sent.id}/entries?${query}`)).status, 400, query)
+      }
+      const answer = yield* raw("GET", `/api/transfers/${sent.id}/entries`)
+      assert.include(answer.headers["content-type"], "application/json")
+      const unknown = yield* Effect.flip(api.transfers.entries({ params: { id: someTransfer(30) }, query: {} }))
+      assert.strictEqual(unknown._tag, "UnknownTransfer")
+      yield* api.transfers.decline({ params })
+      assert.strictEqual((yield* Effect.flip(api.transfers.entries({ params, query: {} })))._tag, "NotPossible")
+    })
+  )
+
   it.effect("refuses to send what it cannot", () =>
     Effect.gen(function* () {
       const api = yield* client

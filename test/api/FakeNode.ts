@@ -11,6 +11,7 @@ import * as Stream from "effect/Stream"
 import { NodeConfig, type NodeSettings } from "../../src/config.ts"
 import { parse, tcp } from "../../src/schema/Address.ts"
 import { GroupId, Instance, TransferId, VerificationId } from "../../src/schema/Id.ts"
+import type { ListedEntry } from "../../src/schema/ListedEntry.ts"
 import type { Message } from "../../src/schema/Message.ts"
 import { isOver, type Transfer as View } from "../../src/schema/Offer.ts"
 import { base32, type PeerId } from "../../src/schema/PeerId.ts"
@@ -195,6 +196,20 @@ const chat = Layer.effect(
   })
 )
 
+/** A list with a name that would be markup in a page, and one that would be a command in a terminal. */
+const listOf = (files: number): ReadonlyArray<ListedEntry> =>
+  Array.from({ length: files }, (_, index) => ({
+    index,
+    path: ["photos/<img src=x>.jpg", "photos/\u202egpj.exe", "photos/plain.jpg"][index] ?? `photos/${index}.jpg`,
+    kind: "f",
+    size: 1024,
+    mtime: 1_700_000_000_000,
+    executable: false,
+    state: "offered",
+    reason: null,
+    digest: null
+  }))
+
 /** Sends become what the first path says: done, declined, failed, or (by any other name) wait. */
 const transfer = Layer.effect(
   Transfer,
@@ -258,6 +273,11 @@ const transfer = Layer.effect(
             ? Effect.fail(new UnknownTransfer({ query, candidates: found.map((view) => view.id) }))
             : Effect.succeed(only)
         }),
+      entries: Effect.fnUntraced(function* (id: TransferId, { from, limit }: { from: number; limit: number }) {
+        const view = yield* get(id)
+        if (isOver(view.state)) return yield* new NotPossible({ transfer: id, action: "list", state: view.state })
+        return listOf(view.files).slice(from, from + limit)
+      }),
       accept: (id, { conflict, only }) => {
         asked.push(`conflict ${conflict}${only === undefined ? "" : ` only ${only.join(" ")}`}`)
         return decide("accept", "running")(id)
