@@ -10,6 +10,7 @@ import * as Supervisor from "./actors/Supervisor.ts"
 import * as TransferActors from "./actors/TransferActors.ts"
 import * as TrustActors from "./actors/TrustActors.ts"
 import { NodeConfig, type NodeSettings } from "./config.ts"
+import { Alarms } from "./services/Alarms.ts"
 import { Chat } from "./services/Chat.ts"
 import type { Connection } from "./services/Connection.ts"
 import * as DataDirectory from "./services/DataDirectory.ts"
@@ -46,6 +47,7 @@ export type NodeServices =
   | SpeedCaps
   | Trust
   | Events
+  | Alarms
   | Profile
 
 /** The parts of the machine a node stands on; a simulation brings its own. */
@@ -60,7 +62,8 @@ export const layerOn = <E, R>(
     Layer.provideMerge(Layer.mergeAll(Discovery.layer, Chat.layer, TransferActors.layer)),
     Layer.provideMerge(SpeedCaps.layer),
     Layer.provideMerge(PeerActors.layer),
-    Layer.provideMerge(PeerRegistry.layer),
+    // Before whatever raises one.
+    Layer.provideMerge(Layer.mergeAll(PeerRegistry.layer, Alarms.layer)),
     Layer.provideMerge(Events.layer),
     // What runs above reads name and policy as they are now.
     Layer.provideMerge(Profile.layer),

@@ -12,6 +12,7 @@ import { Api, type Control } from "./schema/Api.ts"
 
 export { Api, type Control, type NodeInfo } from "./schema/Api.ts"
 export * from "./schema/ApiFailures.ts"
+export { Alarm } from "./schema/Alarm.ts"
 export { Event } from "./schema/Event.ts"
 export * from "./schema/Failure.ts"
 export { Finding } from "./schema/Finding.ts"

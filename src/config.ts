@@ -211,6 +211,8 @@ export const limits = {
   /** One alarm about one peer and one other key in this time, and at most so many about one peer. */
   alarmEvery: Duration.hours(1),
   alarmsPerPeerMax: 8,
+  /** Alarms that stay open: more than a person would read, so the oldest make room. */
+  alarmsMax: 64,
   /** Entries named one by one where problems are listed. */
   problemsShownMax: 100
 } as const

@@ -18,6 +18,7 @@ import { NodeConfig } from "../config.ts"
 import { Api } from "../schema/Api.ts"
 import * as ControlFile from "./ControlFile.ts"
 import { EventFeed } from "./EventFeed.ts"
+import * as AlarmHandlers from "./AlarmHandlers.ts"
 import * as Guard from "./Guard.ts"
 import * as HealthHandlers from "./HealthHandlers.ts"
 import { Loopback, LoopbackError } from "./Loopback.ts"
@@ -96,6 +97,7 @@ const handlers = Layer.mergeAll(
   MessageHandlers.layer,
   TransferHandlers.layer,
   ProfileHandlers.layer,
+  AlarmHandlers.layer,
   UploadHandlers.layer,
   OperationHandlers.layer
 ).pipe(Layer.provide([Uploads.layer, PageCodes.layer]))

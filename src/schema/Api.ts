@@ -12,7 +12,7 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 import * as Failures from "./ApiFailures.ts"
-import { operations, profile, Query, receiversMax, uploads, WholeNumber } from "./ApiNode.ts"
+import { alarms, operations, profile, Query, receiversMax, uploads, WholeNumber } from "./ApiNode.ts"
 import { Event } from "./Event.ts"
 import { MessageId, TransferId } from "./Id.ts"
 import { Message } from "./Message.ts"
@@ -304,6 +304,7 @@ export class Api extends HttpApi.make("kith")
   .add(messages)
   .add(transfers)
   .add(profile)
+  .add(alarms)
   .add(uploads)
   .add(operations)
   .middleware(RequestErrors)

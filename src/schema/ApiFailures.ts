@@ -4,6 +4,7 @@
  */
 import * as Schema from "effect/Schema"
 import { MalformedAddress } from "./Address.ts"
+import { UnknownAlarm } from "./Alarm.ts"
 import * as Failure from "./Failure.ts"
 import { members, problem } from "./Problem.ts"
 
@@ -171,6 +172,13 @@ export const UnknownUploadProblem = problem(
   "Unknown upload",
   UnknownUpload,
   Schema.Struct({ ...members, error: UnknownUpload })
+)
+
+export const UnknownAlarmProblem = problem(
+  404,
+  "Unknown alarm",
+  UnknownAlarm,
+  Schema.Struct({ ...members, error: UnknownAlarm })
 )
 
 export const CodeRefusedProblem = problem(

@@ -1,5 +1,5 @@
 /**
- * The part of the API that runs a node rather than uses it: its profile, its metrics, its check-up, what the page
+ * The part of the API that runs a node rather than uses it: its profile, its alarms, its metrics, its check-up, what the page
  * uploads, and the one-time codes by which a page gets its token.
  */
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
@@ -7,8 +7,10 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
+import { Alarm } from "./Alarm.ts"
 import * as Failures from "./ApiFailures.ts"
 import { Finding } from "./Finding.ts"
+import { AlarmId } from "./Id.ts"
 import { Transfer } from "./Offer.ts"
 import { PeerId } from "./PeerId.ts"
 import { Caps, CapsChange, Profile, ProfileChange } from "./Profile.ts"
@@ -46,6 +48,17 @@ export const profile = HttpApiGroup.make("profile").add(
     payload: CapsChange,
     success: Caps
   })
+)
+
+export const alarms = HttpApiGroup.make("alarms").add(
+  HttpApiEndpoint.get("list", "/api/alarms", { success: Schema.Array(Alarm) }).annotate(
+    OpenApi.Summary,
+    "Alarms that nobody has put away yet, the oldest first"
+  ),
+  HttpApiEndpoint.post("dismiss", "/api/alarms/:id/dismiss", {
+    params: { id: AlarmId },
+    error: Failures.UnknownAlarmProblem
+  }).annotate(OpenApi.Summary, "Put an alarm away: a person has understood it")
 )
 
 /** Bytes of one file at most: as large as a number can say. */

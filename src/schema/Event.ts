@@ -1,5 +1,6 @@
 /** What happened in a node, for whoever watches: the page, `--watch`, an embedding app. */
 import * as Schema from "effect/Schema"
+import { Alarm, AlarmKind } from "./Alarm.ts"
 import { Message } from "./Message.ts"
 import { Transfer } from "./Offer.ts"
 import { Peer } from "./Peer.ts"
@@ -21,7 +22,9 @@ export const Event = Schema.TaggedUnion({
   /** A comparison of words began, has words to show, or is over. */
   VerificationChanged: { verification: Verification },
   /** Something a person must see. */
-  Alarm: { kind: Schema.Literals(["changedKey", "clonedIdentity"]), peer: PeerId, text: Schema.String },
+  Alarm: { kind: AlarmKind, peer: PeerId, text: Schema.String },
+  /** Those that are open: one was raised, or put away. */
+  AlarmsChanged: { alarms: Schema.Array(Alarm) },
   /** This watcher was too slow and missed events: read the lists again. */
   Missed: { count: Schema.Natural }
 })

@@ -35,6 +35,10 @@ export type Epoch = typeof Epoch.Type
 export const VerificationId = random.pipe(Schema.brand("VerificationId"))
 export type VerificationId = typeof VerificationId.Type
 
+/** One alarm that is open. */
+export const AlarmId = random.pipe(Schema.brand("AlarmId"))
+export type AlarmId = typeof AlarmId.Type
+
 /** Which ticket is meant: derived from its secret, and worth nothing without it. */
 export const TicketId = random.pipe(Schema.brand("TicketId"))
 export type TicketId = typeof TicketId.Type

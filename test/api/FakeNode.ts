@@ -4,6 +4,7 @@
  */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
+import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -17,13 +18,16 @@ import { isOver, type Transfer as View } from "../../src/schema/Offer.ts"
 import { base32, type PeerId } from "../../src/schema/PeerId.ts"
 import { chatMaxBytes, byteLength } from "../../src/schema/Text.ts"
 import type { Verification } from "../../src/schema/Verification.ts"
+import { Alarms } from "../../src/services/Alarms.ts"
 import { Chat, MessageRefused } from "../../src/services/Chat.ts"
 import { Connection, NotConnected, SessionError } from "../../src/services/Connection.ts"
+import { Database } from "../../src/services/Database.ts"
 import { Discovery } from "../../src/services/Discovery.ts"
 import { Events } from "../../src/services/Events.ts"
 import { Identity } from "../../src/services/Identity.ts"
 import { type PeerRecord, PeerRegistry } from "../../src/services/PeerRegistry.ts"
 import { Profile } from "../../src/services/Profile.ts"
+import { SettingsStore } from "../../src/services/SettingsStore.ts"
 import { SpeedCaps } from "../../src/services/SpeedCaps.ts"
 import { NotPossible, SendRefused, Transfer, UnknownTransfer } from "../../src/services/Transfer.ts"
 import { DialError, Transport } from "../../src/services/Transport.ts"
@@ -338,12 +342,18 @@ const trust = Layer.effect(
   })
 )
 
+/** Kept in memory. */
+const alarms = Alarms.layer.pipe(
+  Layer.provideMerge(Events.layer),
+  Layer.provide([SettingsStore.layer.pipe(Layer.provide(Database.layerMemory)), SecureRandom.layerWebCrypto])
+)
+
 /** The services of a node called alice that does nothing. */
 export const layer = (settings: { readonly dataDir: string } & Partial<NodeSettings>) =>
   Layer.mergeAll(connection, chat, transfer, trust).pipe(
     Layer.provideMerge(Layer.mergeAll(identity, transport, discovery, Asked.layer)),
     Layer.provideMerge(PeerRegistry.layerMemory),
-    Layer.provideMerge(Layer.merge(Events.layer, SpeedCaps.layer)),
+    Layer.provideMerge(Layer.merge(alarms, SpeedCaps.layer)),
     Layer.provideMerge(Profile.layerMemory),
     Layer.provideMerge(NodeConfig.layer({ name: "alice", apiPort: 0, ...settings }))
   )

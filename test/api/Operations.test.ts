@@ -1,11 +1,14 @@
 /** What runs a node, over HTTP: profile, measures, check-up, the page and its one-time codes, and lists by page. */
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 import { Loopback } from "../../src/api/Loopback.ts"
 import { NodeConfig, programVersion } from "../../src/config.ts"
 import { short } from "../../src/schema/PeerId.ts"
 import { Chat } from "../../src/services/Chat.ts"
+import { Events } from "../../src/services/Events.ts"
 import { PeerRegistry } from "../../src/services/PeerRegistry.ts"
 import { Transfer } from "../../src/services/Transfer.ts"
 import { someId } from "../Some.ts"
@@ -44,6 +47,29 @@ layer(Served.layer(), { excludeTestServices: true })("a running node", (it) => {
       }
       assert.strictEqual((yield* api.profile.get()).name, "alice 2")
       yield* api.profile.change({ payload: before })
+    })
+  )
+
+  it.effect("lists open alarms, and puts them away", () =>
+    Effect.gen(function* () {
+      const api = yield* client
+      const events = yield* Events
+      const noted = yield* events.stream.pipe(
+        Stream.filter((event) => event._tag === "AlarmsChanged"),
+        Stream.runHead,
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* events.publish({ _tag: "Alarm", kind: "changedKey", peer: bob, text: "another key" })
+      yield* Fiber.join(noted)
+      const [alarm, ...others] = yield* api.alarms.list()
+      assert(alarm !== undefined)
+      assert.deepInclude(alarm, { kind: "changedKey", peer: bob, text: "another key" })
+      assert.deepStrictEqual(others, [])
+      yield* api.alarms.dismiss({ params: { id: alarm.id } })
+      assert.deepStrictEqual(yield* api.alarms.list(), [])
+      const gone = yield* Effect.flip(api.alarms.dismiss({ params: { id: alarm.id } }))
+      assert.strictEqual(gone._tag, "UnknownAlarm")
+      assert.strictEqual((yield* posted("/api/alarms/x/dismiss", {})).status, 400)
     })
   )
 
