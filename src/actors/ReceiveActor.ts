@@ -9,20 +9,19 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import { limits } from "../config.ts"
-import { Frame, type FrameOf } from "../schema/Frame.ts"
-import { ManifestCheck, type MemoryRoom } from "../schema/ManifestCheck.ts"
-import { type ConflictPolicy, publishedMax, renamedOf, type TransferPriority } from "../schema/Offer.ts"
+import { Frame } from "../schema/Frame.ts"
+import { type ConflictPolicy, renamedOf, type TransferPriority } from "../schema/Offer.ts"
 import type { FileStoreError } from "../services/FileStore.ts"
-import { type Choice, choose, without } from "./Choice.ts"
+import { without } from "./Choice.ts"
 import { DataLane, LaneError } from "./DataLane.ts"
 import { type Kept, ReceivedFiles } from "./ReceivedFiles.ts"
 import type { Unreadable } from "./ReceiveJournal.ts"
-import { listing, receivedFate } from "./Listing.ts"
 import type { Intake } from "./Intake.ts"
 import { lanesFor, LaneShare } from "./LaneShare.ts"
 import { pullBlocks } from "./ReceiveLane.ts"
-import { fit, pullManifest, Unacceptable } from "./ReceiveManifest.ts"
-import { controlOf, short } from "./SendActor.ts"
+import { type Hearing, readReceiving } from "./ReceiveLetters.ts"
+import { type ListOptions, OfferedList } from "./OfferedList.ts"
+import { controlOf, doneOf, short } from "./TransferWords.ts"
 import {
   type Actor,
   answered,
@@ -33,26 +32,14 @@ import {
   refused,
   type Tools
 } from "./TransferActor.ts"
-import { type Letter, type PersonAction, retryAfter, type TransferRecord } from "./TransferBook.ts"
-import {
-  type ReceiveAction,
-  ReceiveMessage,
-  type Receiving,
-  receiving,
-  shownReceiving,
-  stepReceiving
-} from "./ReceiveState.ts"
-import { isHeld, type Outcome } from "./TransferState.ts"
+import { retryAfter, type TransferRecord } from "./TransferBook.ts"
+import { type ReceiveAction, ReceiveMessage, receiving, shownReceiving, stepReceiving } from "./ReceiveState.ts"
 
-export interface ReceiveOptions {
+export interface ReceiveOptions extends ListOptions {
   readonly peerUp: boolean
   /** Whether the policy takes it without asking. */
   readonly unasked: boolean
   readonly conflict: ConflictPolicy
-  /** Memory its list may take, in bytes. */
-  readonly manifestMax: number | MemoryRoom
-  /** Random, and known to nobody. */
-  readonly seed: number
   /** A name for a staging directory: fresh. */
   readonly freshStaging: Effect.Effect<string>
   /** What an earlier run accepted, and where it is. */
@@ -82,37 +69,29 @@ export const receiveActor = Effect.fn("ReceiveActor")(function* (
     initial: receiving({ ...options, ...(options.kept === undefined ? {} : { runs: options.kept.runs }) }),
     step: stepReceiving,
     shown: shownReceiving,
-    weigh: (letter, state) => receiver.weigh(letter, state),
-    read: (letter, state) => receiver.read(letter, state),
+    weigh: (letter, state) => receiver.list.weigh(letter, state),
+    read: (letter, state) => readReceiving(letter, state, receiver),
     act: (action, inbound) => Effect.asVoid(receiver.act(action, inbound))
   })
   yield* receiver.files.finish(ending.outcome)
   return ending
 }, Effect.scoped)
 
-/** Entries for which the reason is kept why they cannot be stored here. */
-const reasonsMax = 10_000
-
 type LaneTry = Extract<ReceiveAction, { readonly _tag: "OpenLane" }>
 
-class Receiver {
+class Receiver implements Hearing {
   private readonly tools: Tools
   private readonly actor: Actor<ReceiveMessage>
-  private check: ManifestCheck
   private readonly options: ReceiveOptions
   readonly files: ReceivedFiles
   /** Whether it is its turn: the newest answer. */
   private readonly turn: Queue.Enqueue<boolean>
   private share: LaneShare | undefined
-  /** What a person said to take before the list was there. */
-  private only: ReadonlyArray<string> | undefined
-  /** What a person does not take, until the answer is given. */
-  private choice: Choice | undefined
-  /** Why entries cannot be stored here, as far as that is kept. */
-  private readonly unstorable = new Map<number, string>()
+  readonly list: OfferedList
   private isAccepted: boolean
   /** A person here said how urgent it is: what the sender says of that does not count any more. */
   private urgencyIsOurs = false
+
   constructor(
     tools: Tools,
     actor: Actor<ReceiveMessage>,
@@ -126,114 +105,22 @@ class Receiver {
     this.options = options
     const { conflict, freshStaging, kept, seed } = options
     this.files = new ReceivedFiles(actor.record, { store: tools.store, shelf, conflict, freshStaging, kept, seed })
-    this.check = this.fresh
     this.isAccepted = kept !== undefined
-    actor.record.listing = (part) => {
-      const { intake } = this.files
-      if (intake === undefined) return undefined
-      const known = { isAccepted: this.isAccepted, reasons: this.unstorable }
-      return listing(intake.entries, [], (at) => receivedFate(intake, at, known), part)
-    }
-  }
-
-  /** For a list of which nothing is known yet. */
-  private get fresh(): ManifestCheck {
-    return new ManifestCheck({ seed: this.options.seed, memoryMax: this.options.manifestMax })
+    this.list = new OfferedList(tools, actor.record, this.files, options)
+    this.list.show(() => this.isAccepted)
   }
 
   private get record(): TransferRecord {
     return this.actor.record
   }
 
-  read(letter: Letter, state: Receiving): Option.Option<ReceiveMessage> {
-    switch (letter._tag) {
-      case "Session":
-        // The sender may be another run that lists anew: half of a list is worth nothing then.
-        if (!letter.up && !state.listed) this.check = this.fresh
-        return Option.some(letter.up ? ReceiveMessage.PeerUp() : ReceiveMessage.PeerDown())
-      case "Lane":
-        return Option.some(ReceiveMessage.Attached({ lane: letter.number, attempt: letter.attempt }))
-      case "Forgotten":
-        return state.received
-          ? Option.none()
-          : Option.some(
-              ReceiveMessage.Cancelled({ by: "peer", reason: "the sender no longer has it: it was restarted" })
-            )
-      case "Frame":
-        return this.readFrame(letter.frame, state)
-      case "Person":
-        // Publishing takes a moment and cannot be taken back.
-        return state.received ? Option.none() : this.readPerson(letter.action, state)
-    }
+  choose(conflict: ConflictPolicy | undefined): void {
+    this.files.conflict = conflict ?? this.files.conflict
   }
 
-  private readFrame(
-    frame: Extract<Letter, { readonly _tag: "Frame" }>["frame"],
-    state: Receiving
-  ): Option.Option<ReceiveMessage> {
-    if (frame._tag === "Offer") {
-      if (!this.urgencyIsOurs) this.prioritise(frame.priority ?? "normal")
-      return Option.some(ReceiveMessage.OfferedAgain())
-    }
-    if (frame._tag !== "TransferControl" || state.received) return Option.none()
-    switch (frame.action) {
-      case "pause":
-        return Option.some(ReceiveMessage.Paused({ by: "peer" }))
-      case "resume":
-        return Option.some(ReceiveMessage.Resumed({ by: "peer" }))
-      case "cancel":
-        return Option.some(ReceiveMessage.Cancelled({ by: "peer", reason: frame.reason }))
-    }
-  }
-
-  private readPerson(action: PersonAction, state: Receiving): Option.Option<ReceiveMessage> {
-    switch (action._tag) {
-      case "cancel":
-        return Option.some(ReceiveMessage.Cancelled({ by: "here", reason: "the receiver cancelled it" }))
-      case "pause":
-        return state.pause.here ? Option.none() : Option.some(ReceiveMessage.Paused({ by: "here" }))
-      case "resume":
-        if (state.fault !== null) return Option.some(ReceiveMessage.Retry())
-        return isHeld(state.pause) ? Option.some(ReceiveMessage.Resumed({ by: "here" })) : Option.none()
-      case "prioritise":
-        this.urgencyIsOurs = true
-        this.prioritise(action.priority)
-        return Option.some(ReceiveMessage.Changed())
-      case "decline":
-        return state.accepted ? Option.none() : Option.some(ReceiveMessage.Decline({ reason: "it was declined" }))
-      case "accept":
-        if (state.accepted) return Option.none()
-        // A list that is not known yet is chosen from when it is.
-        if (this.files.intake === undefined) this.only = action.only
-        else if (action.only !== undefined && this.choice === undefined) return Option.none()
-        this.files.conflict = action.conflict ?? this.files.conflict
-        return Option.some(ReceiveMessage.Accept())
-    }
-  }
-
-  /** A person takes a part of it: finds out which before the answer is weighed. */
-  weigh(letter: Letter, state: Receiving): Effect.Effect<void> {
-    return Effect.gen({ self: this }, function* () {
-      if (letter._tag !== "Person" || letter.action._tag !== "accept" || state.accepted) return
-      const { intake } = this.files
-      const { only } = letter.action
-      this.choice =
-        intake === undefined || only === undefined ? undefined : yield* choose(intake.entries, intake.leftOut, only)
-    })
-  }
-
-  /** From now on the list is what was taken of it. */
-  private readonly take = Effect.suspend(() => {
-    const { choice, record } = this
-    const { intake } = this.files
-    if (choice === undefined || intake === undefined) return Effect.void
-    this.choice = undefined
-    intake.leave(choice.refused)
-    const { bytes, directories, files } = without(intake.entries, intake.leftOut).totals
-    return this.tools.book.change(record, { files, directories, totalBytes: bytes, notTaken: choice.shown })
-  })
-
-  private prioritise(priority: TransferPriority): void {
+  prioritise(priority: TransferPriority, by: "here" | "peer"): void {
+    if (by === "here") this.urgencyIsOurs = true
+    else if (this.urgencyIsOurs) return
     const { record, tools } = this
     record.view = { ...record.view, priority }
     if (tools.turns.has(record.peer, record.id)) this.askTurn()
@@ -296,8 +183,8 @@ class Receiver {
       case "TellAccepted":
         this.isAccepted = true
         return Effect.andThen(
-          this.take,
-          Effect.suspend(() => actor.say(this.accepted))
+          this.list.take,
+          Effect.suspend(() => actor.say(this.list.accepted))
         )
       case "TellDeclined":
         return this.sayLast(
@@ -314,16 +201,6 @@ class Receiver {
       case "TellDone":
         return this.sayLast(doneOf(this.record, action.outcome))
     }
-  }
-
-  private get accepted(): FrameOf<"OfferReply"> {
-    const { intake } = this.files
-    const yes = { transfer: this.record.id, decision: "accepted", reason: "" } as const
-    return Frame.cases.OfferReply.make(
-      intake === undefined || intake.leftOut.size === 0
-        ? yes
-        : { ...yes, taken: without(intake.entries, intake.leftOut).totals }
-    )
   }
 
   /** Kept too, for a sender that is away now and asks again. */
@@ -406,7 +283,10 @@ class Receiver {
   /** What is done with a lane: the list if it is not known yet, then, once the answer is yes, the blocks. */
   private work(lane: DataLane, number: number): Effect.Effect<void, LaneError> {
     return Effect.gen({ self: this }, function* () {
-      if (this.files.intake === undefined && this.options.kept === undefined) yield* this.learn(lane)
+      if (this.files.intake === undefined && this.options.kept === undefined) {
+        const learnt = yield* this.list.learn(lane)
+        yield* this.actor.tell(ReceiveMessage.Listed({ lanes: lanesFor(learnt, this.tools.lanes) }))
+      }
       const { intake, journal } = yield* this.files.whenReady
       yield* pullBlocks(
         lane,
@@ -434,33 +314,6 @@ class Receiver {
     )
   }
 
-  /** Pulls the list and weighs it. */
-  private learn(lane: DataLane) {
-    return Effect.gen({ self: this }, function* () {
-      const { check, record, tools } = this
-      yield* pullManifest(lane, check)
-      const { entries } = check
-      record.view = { ...record.view, problems: [], problemCount: 0 }
-      const leftOut = yield* fit(check, yield* tools.store.target, (entry, reason) => {
-        tools.book.problem(record, entries.path(entry), reason)
-        if (this.unstorable.size < reasonsMax) this.unstorable.set(entry, reason)
-      })
-      const intake = this.files.learnt(entries, leftOut)
-      if (this.only !== undefined) yield* this.chooseEarly(intake, this.only)
-      const { directories, files } = entries.totals
-      yield* tools.book.change(record, { files, directories, totalBytes: intake.totalBytes })
-      yield* this.actor.tell(ReceiveMessage.Listed({ lanes: lanesFor(intake, tools.lanes) }))
-    })
-  }
-
-  private chooseEarly(intake: Intake, only: ReadonlyArray<string>) {
-    return Effect.gen({ self: this }, function* () {
-      this.choice = yield* choose(intake.entries, intake.leftOut, only)
-      if (this.choice !== undefined) return
-      return yield* new Unacceptable({ reason: "nothing in it has the names that were asked for" })
-    })
-  }
-
   private get ask() {
     return Effect.gen({ self: this }, function* () {
       yield* Effect.logInfo(`An offer waits for an answer: kith accept ${this.record.id.slice(0, 8)}`)
@@ -483,23 +336,3 @@ class Receiver {
     })
   }
 }
-
-/** What a sender is told that asks again about a transfer that an earlier run ended. */
-export const lastWordOf = (record: TransferRecord): Frame => {
-  const { error, state } = record.view
-  const transfer = record.id
-  if (state === "declined") {
-    return Frame.cases.OfferReply.make({ transfer, decision: "declined", reason: short(error ?? "it was declined") })
-  }
-  if (state === "cancelled") return controlOf(record, "cancel", error ?? "the receiver cancelled it")
-  return doneOf(record, { state: state === "done" || state === "partial" ? state : "failed", error })
-}
-
-export const doneOf = (record: TransferRecord, outcome: Outcome): Frame =>
-  Frame.cases.TransferDone.make({
-    transfer: record.id,
-    outcome: outcome.state === "done" || outcome.state === "partial" ? outcome.state : "failed",
-    failed: record.view.problems.slice(0, 100).map(({ path, reason }) => ({ path, reason: short(reason) })),
-    error: short(outcome.error ?? ""),
-    ...(record.names.length === 0 ? {} : { published: record.names.slice(0, publishedMax) })
-  })

@@ -9,21 +9,20 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import { limits } from "../config.ts"
 import type { EntryList } from "../schema/EntryList.ts"
-import { type FrameOf, Frame } from "../schema/Frame.ts"
 import type { JournalRecord } from "../schema/Journal.ts"
-import { renamedOf, type Transfer as View } from "../schema/Offer.ts"
+import { type Transfer as View } from "../schema/Offer.ts"
 import { Ranges } from "../schema/Ranges.ts"
-import { byteLength, nameMaxBytes } from "../schema/Text.ts"
 import type { Picked, Source } from "../services/FileStore.ts"
 import * as TransferArchive from "../services/TransferArchive.ts"
 import { DataLane, LaneError } from "./DataLane.ts"
 import { listing, sentFate } from "./Listing.ts"
 import { SafeCount } from "./SafeCount.ts"
+import { readSending } from "./SendLetters.ts"
 import { serve } from "./SendLane.ts"
 import { answered, type Inbound, live, type Mailbox, makeActor, refused, type Tools } from "./TransferActor.ts"
-import type { Letter, PersonAction, TransferRecord } from "./TransferBook.ts"
-import { type SendAction, SendMessage, type Sending, sending, shownSending, stepSending } from "./SendState.ts"
-import { isHeld, type Outcome } from "./TransferState.ts"
+import type { TransferRecord } from "./TransferBook.ts"
+import { type SendAction, SendMessage, sending, shownSending, stepSending } from "./SendState.ts"
+import { controlOf, offerOf } from "./TransferWords.ts"
 
 /** What a walk came to, shared by the transfers of a group. */
 export interface Walked {
@@ -32,13 +31,6 @@ export interface Walked {
   /** What was left out, as far as it is listed, and how much that is in all. */
   readonly problems: ReadonlyArray<{ readonly path: string; readonly reason: string }>
   readonly problemCount: number
-}
-
-/** A reason that fits the wire. */
-export const short = (text: string, max = 512): string => {
-  let kept = text.toWellFormed()
-  while (byteLength(kept) > max) kept = kept.slice(0, Math.floor((kept.length * max) / byteLength(kept)) - 1)
-  return kept.toWellFormed()
 }
 
 export const sendActor = Effect.fn("SendActor")(function* (
@@ -167,7 +159,7 @@ export const sendActor = Effect.fn("SendActor")(function* (
     step: stepSending,
     shown: shownSending,
     read: (letter, state) => {
-      const message = read(letter, state, tools, record)
+      const message = readSending(letter, state, tools, record)
       const isNew = Option.isSome(message) && message.value._tag === "Accepted" && !state.accepted
       isAccepted ||= isNew
       if (isNew) keep.note({ _tag: "Accepted", conflict: null })
@@ -218,19 +210,6 @@ const list = Effect.fnUntraced(function* (
   return walk
 })
 
-const offerOf = (record: TransferRecord): FrameOf<"Offer"> => {
-  const { directories, files, group, name, priority, totalBytes } = record.view
-  const offered = { transfer: record.id, group, files, directories, bytes: totalBytes }
-  return Frame.cases.Offer.make({
-    ...offered,
-    name: short(name, nameMaxBytes),
-    ...(priority === undefined ? {} : { priority })
-  })
-}
-
-export const controlOf = (record: TransferRecord, action: "pause" | "resume" | "cancel", reason: string) =>
-  Frame.cases.TransferControl.make({ transfer: record.id, action, reason: short(reason) })
-
 /** What the receiver does not take, as it is shown. */
 const notTakenOf = (entries: EntryList, taken: Ranges): NonNullable<View["notTaken"]> => {
   const paths: Array<string> = []
@@ -242,92 +221,4 @@ const notTakenOf = (entries: EntryList, taken: Ranges): NonNullable<View["notTak
     for (let i = first; i < at && paths.length < limits.problemsShownMax; i++) paths.push(entries.path(i))
   }
   return { count: entries.length - taken.size, paths }
-}
-
-const read = (letter: Letter, state: Sending, tools: Tools, record: TransferRecord): Option.Option<SendMessage> => {
-  switch (letter._tag) {
-    case "Session":
-      return Option.some(letter.up ? SendMessage.PeerUp() : SendMessage.PeerDown())
-    case "Lane":
-      return Option.some(SendMessage.Attached({ lane: letter.number, attempt: letter.attempt }))
-    case "Person":
-      return readPerson(letter.action, state, record)
-    case "Forgotten":
-      return Option.none()
-    case "Frame":
-      return readFrame(letter.frame, state, tools, record)
-  }
-}
-
-const readPerson = (action: PersonAction, state: Sending, record: TransferRecord): Option.Option<SendMessage> => {
-  switch (action._tag) {
-    case "cancel":
-      return Option.some(SendMessage.Cancelled({ by: "here", reason: "the sender cancelled it" }))
-    case "pause":
-      return state.pause.here || state.status === "publishing"
-        ? Option.none()
-        : Option.some(SendMessage.Paused({ by: "here" }))
-    case "resume":
-      return isHeld(state.pause) ? Option.some(SendMessage.Resumed({ by: "here" })) : Option.none()
-    case "prioritise":
-      record.view = { ...record.view, priority: action.priority }
-      return Option.some(SendMessage.Changed())
-    case "accept":
-    case "decline":
-      return Option.none()
-  }
-}
-
-const readControl = (frame: FrameOf<"TransferControl">): SendMessage => {
-  switch (frame.action) {
-    case "pause":
-      return SendMessage.Paused({ by: "peer" })
-    case "resume":
-      return SendMessage.Resumed({ by: "peer" })
-    case "cancel":
-      return SendMessage.Cancelled({ by: "peer", reason: frame.reason })
-  }
-}
-
-const readFrame = (
-  frame: Extract<Letter, { readonly _tag: "Frame" }>["frame"],
-  state: Sending,
-  tools: Tools,
-  record: TransferRecord
-): Option.Option<SendMessage> => {
-  switch (frame._tag) {
-    case "OfferReply":
-      if (frame.decision === "declined") return Option.some(SendMessage.Declined({ reason: frame.reason }))
-      if (frame.taken !== undefined) {
-        const { bytes, directories, files } = frame.taken
-        record.view = { ...record.view, files, directories, totalBytes: bytes }
-      }
-      return Option.some(SendMessage.Accepted())
-    case "TransferControl":
-      return Option.some(readControl(frame))
-    case "TransferStatus":
-      return frame.status === "queued" || frame.status === "publishing"
-        ? Option.some(SendMessage.Status({ status: frame.status }))
-        : Option.none()
-    case "DialMe":
-      return Option.some(SendMessage.DialWanted({ lane: frame.lane, attempt: frame.attempt }))
-    case "TransferDone":
-      return Option.some(SendMessage.Over({ outcome: outcomeOf(frame, state, tools, record) }))
-    case "Offer":
-      return Option.none()
-  }
-}
-
-/** What the receiver says of the end, with the entries that it names. */
-const outcomeOf = (frame: FrameOf<"TransferDone">, state: Sending, tools: Tools, record: TransferRecord): Outcome => {
-  const known = new Set(record.view.problems.map((problem) => problem.path))
-  for (const { path, reason } of frame.failed) if (!known.has(path)) tools.book.problem(record, path, reason)
-  // All that could be safe is: what is missing is named.
-  if (frame.outcome === "done" && state.accepted) {
-    record.bytes = record.view.totalBytes
-    record.filesDone = record.view.files
-  }
-  const names = frame.published ?? []
-  record.view = { ...record.view, published: names.map(({ name }) => name), renamed: renamedOf(names) }
-  return { state: frame.outcome, error: frame.error === "" ? null : frame.error }
 }

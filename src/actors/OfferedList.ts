@@ -1,0 +1,137 @@
+/**
+ * What is offered here, from the first page of its list to the answer: it is pulled and checked, weighed against what
+ * can be stored, shown to whoever asks, and chosen from. It owns the list while it grows; what was found good goes to
+ * the files that are received of it.
+ */
+import * as Effect from "effect/Effect"
+import { Frame, type FrameOf } from "../schema/Frame.ts"
+import { ManifestCheck, type MemoryRoom } from "../schema/ManifestCheck.ts"
+import { type Choice, choose, without } from "./Choice.ts"
+import type { DataLane } from "./DataLane.ts"
+import type { Intake } from "./Intake.ts"
+import { listing, receivedFate } from "./Listing.ts"
+import type { ReceivedFiles } from "./ReceivedFiles.ts"
+import { fit, pullManifest, Unacceptable } from "./ReceiveManifest.ts"
+import type { Receiving } from "./ReceiveState.ts"
+import type { Tools } from "./TransferActor.ts"
+import type { Letter, PersonAction, TransferRecord } from "./TransferBook.ts"
+
+/** Entries for which the reason is kept why they cannot be stored here. */
+const reasonsMax = 10_000
+
+export interface ListOptions {
+  /** Memory its list may take, in bytes. */
+  readonly manifestMax: number | MemoryRoom
+  /** Random, and known to nobody. */
+  readonly seed: number
+}
+
+export class OfferedList {
+  private readonly tools: Tools
+  private readonly record: TransferRecord
+  private readonly files: ReceivedFiles
+  private readonly options: ListOptions
+  private check: ManifestCheck
+  /** What a person said to take before the list was there. */
+  private only: ReadonlyArray<string> | undefined
+  /** What a person does not take, until the answer is given. */
+  private choice: Choice | undefined
+  /** Why entries cannot be stored here, as far as that is kept. */
+  private readonly unstorable = new Map<number, string>()
+
+  constructor(tools: Tools, record: TransferRecord, files: ReceivedFiles, options: ListOptions) {
+    this.tools = tools
+    this.record = record
+    this.files = files
+    this.options = options
+    this.check = this.fresh
+  }
+
+  /** Shows it to whoever asks. */
+  show(isAccepted: () => boolean): void {
+    this.record.listing = (part) => {
+      const { intake } = this.files
+      if (intake === undefined) return undefined
+      const known = { isAccepted: isAccepted(), reasons: this.unstorable }
+      return listing(intake.entries, [], (at) => receivedFate(intake, at, known), part)
+    }
+  }
+
+  /** The sender may be another run that lists anew: half of a list is worth nothing then. */
+  forgetHalf(): void {
+    this.check = this.fresh
+  }
+
+  /** For a list of which nothing is known yet. */
+  private get fresh(): ManifestCheck {
+    return new ManifestCheck({ seed: this.options.seed, memoryMax: this.options.manifestMax })
+  }
+
+  /** A person says yes; false where that names nothing of it. */
+  answer({ only }: Extract<PersonAction, { readonly _tag: "accept" }>): boolean {
+    // A list that is not known yet is chosen from when it is.
+    if (this.files.intake === undefined) this.only = only
+    else if (only !== undefined && this.choice === undefined) return false
+    return true
+  }
+
+  /** A person takes a part of it: finds out which before the answer is weighed. */
+  weigh(letter: Letter, state: Receiving): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      if (letter._tag !== "Person" || letter.action._tag !== "accept" || state.accepted) return
+      const { intake } = this.files
+      const { only } = letter.action
+      this.choice =
+        intake === undefined || only === undefined ? undefined : yield* choose(intake.entries, intake.leftOut, only)
+    })
+  }
+
+  /** From now on the list is what was taken of it. */
+  readonly take = Effect.suspend(() => {
+    const { choice, record } = this
+    const { intake } = this.files
+    if (choice === undefined || intake === undefined) return Effect.void
+    this.choice = undefined
+    intake.leave(choice.refused)
+    const { bytes, directories, files } = without(intake.entries, intake.leftOut).totals
+    return this.tools.book.change(record, { files, directories, totalBytes: bytes, notTaken: choice.shown })
+  })
+
+  /** The word that it is taken, and how much of it. */
+  get accepted(): FrameOf<"OfferReply"> {
+    const { intake } = this.files
+    const yes = { transfer: this.record.id, decision: "accepted", reason: "" } as const
+    return Frame.cases.OfferReply.make(
+      intake === undefined || intake.leftOut.size === 0
+        ? yes
+        : { ...yes, taken: without(intake.entries, intake.leftOut).totals }
+    )
+  }
+
+  /** Pulls the list and weighs it. */
+  learn(lane: DataLane) {
+    return Effect.gen({ self: this }, function* () {
+      const { check, record, tools } = this
+      yield* pullManifest(lane, check)
+      const { entries } = check
+      record.view = { ...record.view, problems: [], problemCount: 0 }
+      const leftOut = yield* fit(check, yield* tools.store.target, (entry, reason) => {
+        tools.book.problem(record, entries.path(entry), reason)
+        if (this.unstorable.size < reasonsMax) this.unstorable.set(entry, reason)
+      })
+      const intake = this.files.learnt(entries, leftOut)
+      if (this.only !== undefined) yield* this.chooseEarly(intake, this.only)
+      const { directories, files } = entries.totals
+      yield* tools.book.change(record, { files, directories, totalBytes: intake.totalBytes })
+      return intake
+    })
+  }
+
+  private chooseEarly(intake: Intake, only: ReadonlyArray<string>) {
+    return Effect.gen({ self: this }, function* () {
+      this.choice = yield* choose(intake.entries, intake.leftOut, only)
+      if (this.choice !== undefined) return
+      return yield* new Unacceptable({ reason: "nothing in it has the names that were asked for" })
+    })
+  }
+}

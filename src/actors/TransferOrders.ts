@@ -1,0 +1,113 @@
+/**
+ * What persons here order: to send, to look at what there is, and to decide about it. Each order goes to the actor it
+ * is about, and is answered by it. Owns nothing.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberMap from "effect/FiberMap"
+import * as Queue from "effect/Queue"
+import { limits } from "../config.ts"
+import { GroupId, idBytes, TransferId } from "../schema/Id.ts"
+import { isOver, type Transfer as View, type TransferPriority } from "../schema/Offer.ts"
+import { base32, type PeerId } from "../schema/PeerId.ts"
+import { NotPossible, SendRefused, UnknownTransfer } from "../services/Transfer.ts"
+import * as TransferArchive from "../services/TransferArchive.ts"
+import { sendActor, type Walked } from "./SendActor.ts"
+import type { SendMessage } from "./SendState.ts"
+import { choose } from "./SendWalk.ts"
+import { makeMailbox, notPossible } from "./TransferActor.ts"
+import type { EntriesPart, PersonAction, TransferRecord } from "./TransferBook.ts"
+import { fresh, type TransferRuns } from "./TransferRuns.ts"
+import * as TransferStart from "./TransferStart.ts"
+
+/** An actor answers at once; only one that a disk holds up does not. */
+const patience = Duration.seconds(10)
+
+export const send = Effect.fn("TransferOrders.send")(function* (
+  runs: TransferRuns,
+  paths: ReadonlyArray<string>,
+  to: ReadonlyArray<PeerId>,
+  priority: TransferPriority
+) {
+  const { book, random, store } = runs.tools
+  const peers = [...new Set(to)]
+  if (peers.length === 0) return yield* new SendRefused({ path: null, problem: "there is nobody to send it to" })
+  const picked = yield* choose(store, paths)
+  const busy = peers.find((peer) => book.unfinished(peer).length >= limits.transfersMax)
+  if (busy !== undefined) {
+    const problem = `${limits.transfersMax} transfers with ${busy.slice(0, 8)} are under way: wait for one to end`
+    return yield* new SendRefused({ path: null, problem })
+  }
+  const group = GroupId.make(base32(yield* random.randomBytes(idBytes)))
+  const names = [...picked.keys()]
+  const name = names.length === 1 ? (names[0] ?? "") : `${names.length} items`
+  yield* Effect.mapError(
+    TransferArchive.gather(store, group, picked),
+    (error) => new SendRefused({ path: null, problem: error.message })
+  )
+  const walked = yield* Deferred.make<Walked, string>()
+  const views: Array<View> = []
+  for (const peer of peers) views.push(yield* sendOne(runs, peer, { group, name, priority }, walked))
+  const walking = TransferStart.walkAndKeep(store, group, picked, yield* runs.seed)
+  yield* FiberMap.run(runs.tools.walks, group, Deferred.into(walking, walked))
+  return views
+})
+
+const sendOne = Effect.fnUntraced(function* (
+  runs: TransferRuns,
+  peer: PeerId,
+  what: Pick<View, "group" | "name" | "priority">,
+  walked: Deferred.Deferred<Walked, string>
+) {
+  const { book, random } = runs.tools
+  const id = TransferId.make(base32(yield* random.randomBytes(idBytes)))
+  const mailbox = yield* makeMailbox<SendMessage>()
+  const peerUp = runs.up.has(peer)
+  const state = peerUp ? ("offered" as const) : ("waiting" as const)
+  const empty = { files: 0, directories: 0, totalBytes: 0 }
+  const view = yield* fresh({ id, direction: "send", state, peer, ...what, ...empty })
+  const record = yield* book.add(view, mailbox)
+  runs.joinGroup(record)
+  yield* Effect.catch(Effect.scoped(TransferArchive.send(runs.tools.store, view, true)), (error) =>
+    Effect.logWarning(`This transfer will not outlive a restart: ${error.message}`)
+  )
+  const run = sendActor(runs.tools, record, mailbox, { peerUp, walk: walked })
+  yield* runs.start(record, run)
+  return view
+})
+
+/** By its id, or the beginning of it. */
+export const find = (runs: TransferRuns, query: string): Effect.Effect<TransferRecord, UnknownTransfer> =>
+  Effect.suspend(() => {
+    const found = runs.tools.book.all.filter((record) => query !== "" && record.id.startsWith(query.toLowerCase()))
+    const [only] = found
+    if (only !== undefined && found.length === 1) return Effect.succeed(only)
+    return Effect.fail(new UnknownTransfer({ query, candidates: found.slice(0, 10).map((record) => record.id) }))
+  })
+
+export const entries = Effect.fn("TransferOrders.entries")(function* (
+  runs: TransferRuns,
+  id: TransferId,
+  part: EntriesPart
+) {
+  const record = yield* find(runs, id)
+  const entries = isOver(record.view.state) ? undefined : record.listing?.(part)
+  if (entries !== undefined) return entries
+  return yield* new NotPossible({ transfer: record.id, action: "list", state: record.view.state })
+})
+
+export const decide = Effect.fn("TransferOrders.decide")(function* (
+  runs: TransferRuns,
+  id: TransferId,
+  action: PersonAction
+) {
+  const record = yield* find(runs, id)
+  const reply = yield* Deferred.make<View, NotPossible>()
+  const sent = yield* Queue.offer(record.mailbox, { _tag: "Person", action, reply })
+  if (!sent) return yield* notPossible(record, action)
+  return yield* Effect.timeoutOrElse(Deferred.await(reply), {
+    duration: patience,
+    orElse: () => Effect.fail(notPossible(record, action))
+  })
+})

@@ -1,0 +1,83 @@
+/**
+ * Transfers of an earlier run, when the node starts: what ended is remembered for senders that ask again, and what is
+ * not over goes on. It forks the fiber that removes what expired, into the scope of its caller.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as FiberMap from "effect/FiberMap"
+import * as Queue from "effect/Queue"
+import { limits } from "../config.ts"
+import type { GroupId } from "../schema/Id.ts"
+import type { Transfer as View } from "../schema/Offer.ts"
+import * as TransferArchive from "../services/TransferArchive.ts"
+import { manifestMax } from "./ManifestBudget.ts"
+import { receiveActor } from "./ReceiveActor.ts"
+import type { ReceiveMessage } from "./ReceiveState.ts"
+import { sendActor, type Walked } from "./SendActor.ts"
+import type { SendMessage } from "./SendState.ts"
+import { makeMailbox } from "./TransferActor.ts"
+import { type TransferRuns, viewOf } from "./TransferRuns.ts"
+import * as TransferStart from "./TransferStart.ts"
+import { lastWordOf } from "./TransferWords.ts"
+
+export const goOn = Effect.fn("TransferRevival.goOn")(function* (runs: TransferRuns) {
+  const { store, walks } = runs.tools
+  const { ended, receives, sends } = yield* TransferStart.read(store)
+  for (const view of ended) yield* remember(runs, view)
+  for (const left of receives) yield* receiveAgain(runs, left)
+  const lists = new Map<GroupId, Deferred.Deferred<Walked, string>>()
+  for (const left of sends) {
+    const { group } = left.begun
+    const list = lists.get(group) ?? (yield* Deferred.make<Walked, string>())
+    lists.set(group, list)
+    yield* sendAgain(runs, left, list)
+  }
+  for (const [group, list] of lists) {
+    yield* FiberMap.run(walks, group, Deferred.into(TransferStart.listAgain(store, group, yield* runs.seed), list))
+  }
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(limits.cleanEvery), clean(runs))))
+})
+
+const clean = (runs: TransferRuns) =>
+  Effect.suspend(() => TransferStart.clean(runs.tools.store, new Set(runs.stagings.values())))
+
+/** It is over, but its sender may not know. */
+const remember = Effect.fnUntraced(function* (runs: TransferRuns, view: View) {
+  const mailbox = yield* makeMailbox<ReceiveMessage>()
+  yield* Queue.shutdown(mailbox)
+  const record = yield* runs.tools.book.add(view, mailbox)
+  record.bytes = view.bytes
+  record.filesDone = view.filesDone ?? 0
+  record.isKept = true
+  record.lastWord = lastWordOf(record)
+})
+
+const receiveAgain = Effect.fnUntraced(function* (
+  runs: TransferRuns,
+  left: TransferStart.Unfinished["receives"][number]
+) {
+  const { book, config, store } = runs.tools
+  const { begun, staged } = left
+  const ran = yield* Effect.catch(TransferArchive.reopened(store, left), () => Effect.succeed(left.runs + 1))
+  const mailbox = yield* makeMailbox<ReceiveMessage>()
+  const record = yield* book.add(viewOf(begun, "receive"), mailbox)
+  runs.stagings.set(record.id, staged.staging)
+  const kept = { root: staged.root, staging: staged.staging, runs: ran }
+  const seed = yield* runs.seed
+  const { freshStaging } = runs
+  const known = { peerUp: false, unasked: true, conflict: config.conflict, manifestMax, seed, freshStaging, kept }
+  yield* runs.start(record, receiveActor(runs.tools, record, mailbox, known))
+})
+
+const sendAgain = Effect.fnUntraced(function* (
+  runs: TransferRuns,
+  left: TransferArchive.Left,
+  list: Deferred.Deferred<Walked, string>
+) {
+  const { book } = runs.tools
+  const mailbox = yield* makeMailbox<SendMessage>()
+  const record = yield* book.add(viewOf(left.begun, "send"), mailbox)
+  runs.joinGroup(record)
+  const run = sendActor(runs.tools, record, mailbox, { peerUp: false, walk: list, kept: left })
+  yield* runs.start(record, run)
+})

@@ -1,0 +1,136 @@
+/**
+ * What the transfers of this node have in common: who is there, which actors run, and what groups and lists they need.
+ * It starts an actor and sees to its end: says how it ended once, and lets go of what only it needed.
+ */
+import type * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as FiberMap from "effect/FiberMap"
+import * as Queue from "effect/Queue"
+import type { NodeConfig } from "../config.ts"
+import { type GroupId, idBytes, type TransferId } from "../schema/Id.ts"
+import type { Transfer as View } from "../schema/Offer.ts"
+import { base32, type PeerId } from "../schema/PeerId.ts"
+import type { PeerRegistry } from "../services/PeerRegistry.ts"
+import * as TransferArchive from "../services/TransferArchive.ts"
+import { ManifestBudget } from "./ManifestBudget.ts"
+import { end, type Ending, type Tools } from "./TransferActor.ts"
+import type { Letter, TransferRecord } from "./TransferBook.ts"
+
+export interface Parts extends Tools {
+  readonly registry: PeerRegistry["Service"]
+  readonly config: NodeConfig["Service"]
+  readonly random: SecureRandom.SecureRandom["Service"]
+  readonly actors: FiberMap.FiberMap<TransferId, void>
+  readonly walks: FiberMap.FiberMap<GroupId, void>
+}
+
+export class TransferRuns {
+  readonly tools: Parts
+  /** Peers with a session now. */
+  readonly up = new Set<PeerId>()
+  /** Stagings that are gone on with, by transfer. */
+  readonly stagings = new Map<TransferId, string>()
+  readonly lists = new ManifestBudget((id) => this.tools.book.get(id)?.view.state === "offered")
+  /** Sendings that are not over, by group. */
+  private readonly members = new Map<GroupId, Set<TransferId>>()
+
+  constructor(tools: Parts) {
+    this.tools = tools
+  }
+
+  readonly freshStaging: Effect.Effect<string> = Effect.suspend(() =>
+    Effect.map(this.tools.random.randomBytes(idBytes), base32)
+  )
+
+  readonly seed: Effect.Effect<number> = Effect.suspend(() =>
+    Effect.map(this.tools.random.randomBytes(4), (bytes) => new DataView(bytes.buffer).getUint32(0))
+  )
+
+  /** Starts the actor of a transfer. */
+  start(record: TransferRecord, run: Effect.Effect<Ending>): Effect.Effect<void> {
+    return Effect.asVoid(FiberMap.run(this.tools.actors, record.id, this.watched(record, run)))
+  }
+
+  joinGroup({ id, view: { group } }: TransferRecord): void {
+    const members = this.members.get(group) ?? new Set<TransferId>()
+    this.members.set(group, members.add(id))
+  }
+
+  /** A walk goes on, and its list is kept, for as long as one transfer of its group does. */
+  private leaveGroup({ direction, id, view: { group } }: TransferRecord): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const members = this.members.get(group)
+      members?.delete(id)
+      if (direction !== "send" || (members?.size ?? 0) > 0) return Effect.void
+      this.members.delete(group)
+      return Effect.andThen(
+        FiberMap.remove(this.tools.walks, group),
+        Effect.ignore(TransferArchive.remove(this.tools.store, group))
+      )
+    })
+  }
+
+  /** Says how it ended, once; what an actor dies of ends its transfer and nothing else. */
+  private watched(record: TransferRecord, run: Effect.Effect<Ending>): Effect.Effect<void> {
+    return run.pipe(
+      Effect.catchDefect((defect) => {
+        const outcome = { state: "failed", error: "a fault in this program: see its log" } as const
+        const ending: Ending = { outcome, asker: undefined }
+        return Effect.as(Effect.logError("A transfer failed by a fault in this program", defect), ending)
+      }),
+      Effect.tap(this.leaveGroup(record)),
+      Effect.flatMap((ending) => end(this.tools, record, ending)),
+      Effect.andThen(
+        Effect.sync(() => {
+          record.listing = null
+          this.lists.forget(record.id)
+        })
+      ),
+      Effect.andThen(Effect.suspend(() => logEnd(record.view))),
+      Effect.annotateLogs({ peer: record.peer, transfer: record.id })
+    )
+  }
+}
+
+export const deliver = (record: TransferRecord, letter: Letter): Effect.Effect<void> =>
+  Effect.asVoid(Queue.offer(record.mailbox, letter))
+
+/** A transfer as it is shown when it begins. */
+export const fresh = (
+  known: Pick<View, "id" | "direction" | "state" | "group" | "peer" | "name" | "files" | "directories" | "totalBytes"> &
+    Pick<View, "priority">
+): Effect.Effect<View> => Effect.map(Clock.currentTimeMillis, (startedAt) => ({ ...known, ...nothingYet, startedAt }))
+
+const nothingYet = {
+  bytes: 0,
+  filesDone: 0,
+  bytesPerSecond: 0,
+  secondsLeft: null,
+  listed: false,
+  pausedBy: null,
+  error: null,
+  published: [],
+  problems: [],
+  problemCount: 0
+} as const satisfies Partial<View>
+
+/** As it is shown until its list is read back. */
+export const viewOf = (begun: TransferArchive.Left["begun"], direction: View["direction"]): View => ({
+  id: begun.transfer,
+  direction,
+  state: "waiting",
+  group: begun.group,
+  peer: begun.peer,
+  name: begun.name,
+  files: 0,
+  directories: 0,
+  totalBytes: 0,
+  ...nothingYet,
+  startedAt: begun.startedAt
+})
+
+const logEnd = ({ bytes, error, files, problemCount, state }: View): Effect.Effect<void> =>
+  Effect.logInfo(`A transfer is over: ${state}`).pipe(
+    Effect.annotateLogs({ files, bytes, problems: problemCount, ...(error === null ? {} : { error }) })
+  )

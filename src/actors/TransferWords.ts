@@ -1,0 +1,46 @@
+/** What is said to a peer about one transfer, from what is shown of it here. Pure. */
+import { Frame, type FrameOf } from "../schema/Frame.ts"
+import { publishedMax } from "../schema/Offer.ts"
+import { byteLength, nameMaxBytes } from "../schema/Text.ts"
+import type { TransferRecord } from "./TransferBook.ts"
+import type { Outcome } from "./TransferState.ts"
+
+/** A reason that fits the wire. */
+export const short = (text: string, max = 512): string => {
+  let kept = text.toWellFormed()
+  while (byteLength(kept) > max) kept = kept.slice(0, Math.floor((kept.length * max) / byteLength(kept)) - 1)
+  return kept.toWellFormed()
+}
+
+export const offerOf = (record: TransferRecord): FrameOf<"Offer"> => {
+  const { directories, files, group, name, priority, totalBytes } = record.view
+  const offered = { transfer: record.id, group, files, directories, bytes: totalBytes }
+  return Frame.cases.Offer.make({
+    ...offered,
+    name: short(name, nameMaxBytes),
+    ...(priority === undefined ? {} : { priority })
+  })
+}
+
+export const controlOf = (record: TransferRecord, action: "pause" | "resume" | "cancel", reason: string) =>
+  Frame.cases.TransferControl.make({ transfer: record.id, action, reason: short(reason) })
+
+/** What a sender is told that asks again about a transfer that an earlier run ended. */
+export const lastWordOf = (record: TransferRecord): Frame => {
+  const { error, state } = record.view
+  const transfer = record.id
+  if (state === "declined") {
+    return Frame.cases.OfferReply.make({ transfer, decision: "declined", reason: short(error ?? "it was declined") })
+  }
+  if (state === "cancelled") return controlOf(record, "cancel", error ?? "the receiver cancelled it")
+  return doneOf(record, { state: state === "done" || state === "partial" ? state : "failed", error })
+}
+
+export const doneOf = (record: TransferRecord, outcome: Outcome): Frame =>
+  Frame.cases.TransferDone.make({
+    transfer: record.id,
+    outcome: outcome.state === "done" || outcome.state === "partial" ? outcome.state : "failed",
+    failed: record.view.problems.slice(0, 100).map(({ path, reason }) => ({ path, reason: short(reason) })),
+    error: short(outcome.error ?? ""),
+    ...(record.names.length === 0 ? {} : { published: record.names.slice(0, publishedMax) })
+  })
