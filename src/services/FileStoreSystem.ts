@@ -4,6 +4,7 @@
  */
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
+import * as os from "node:os"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import { FileStoreError } from "./FileStore.ts"
@@ -31,8 +32,14 @@ const remedies: Record<string, string> = {
   EINVAL: "The file system cannot hold such a name"
 }
 
-export const codeOf = (cause: unknown): string =>
-  Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : "EUNKNOWN"
+const codes = new Map(Object.entries(os.constants.errno).map(([code, number]) => [-number, code]))
+
+/** The system's word for it; Node has none for some of its numbers, such as that of a quota. */
+export const codeOf = (cause: unknown): string => {
+  if (!Predicate.hasProperty(cause, "code") || typeof cause.code !== "string") return "EUNKNOWN"
+  if (/^E[A-Z0-9]+$/.test(cause.code) || !Predicate.hasProperty(cause, "errno")) return cause.code
+  return (typeof cause.errno === "number" ? codes.get(cause.errno) : undefined) ?? cause.code
+}
 
 export const storeError = (path: string, action: string, cause: unknown): FileStoreError => {
   if (cause instanceof FileStoreError) return cause
@@ -122,18 +129,33 @@ export const setMtime = (fd: number, mtime: number): void => {
   fs.futimesSync(fd, seconds, seconds)
 }
 
+/** What a disk may say to a sync. */
+const syncFailures: ReadonlyArray<readonly [RegExp, string]> = [
+  [/(?:input\/output|i\/o) error/i, "EIO"],
+  [/no space left/i, "ENOSPC"],
+  [/quota exceeded/i, "EDQUOT"]
+]
+
 /**
  * Makes everything on the file system of this directory durable at once, by the system's `sync -f`, which is syncfs(2):
  * Node has no call for it, and for thousands of small files it is 20 times faster than one fsync for each. False where
- * that cannot be had, so that each is to be synced by itself.
+ * that cannot be had, so that each is to be synced by itself; what the disk refused is an error, as after it a second
+ * sync proves nothing.
  */
 export const syncAll = (directory: string): Promise<boolean> =>
   process.platform !== "linux"
     ? Promise.resolve(false)
-    : new Promise((resolve) => {
-        const child = spawn("sync", ["-f", directory], { stdio: "ignore" })
+    : new Promise((resolve, reject) => {
+        const env = { ...process.env, LC_ALL: "C" }
+        const child = spawn("sync", ["-f", directory], { stdio: ["ignore", "ignore", "pipe"], env })
+        let said = ""
+        child.stderr.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(0, 1000)))
         child.once("error", () => resolve(false))
-        child.once("exit", (code) => resolve(code === 0))
+        child.once("close", (exit) => {
+          const code = exit === 0 ? undefined : syncFailures.find(([words]) => words.test(said))?.[1]
+          if (code === undefined) resolve(exit === 0)
+          else reject(Object.assign(new Error(said), { code }))
+        })
       })
 
 /** Runs the work on each item, at most `width` at a time; the first failure stops what has not begun. */

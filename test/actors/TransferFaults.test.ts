@@ -1,5 +1,5 @@
 /** What a disk refuses: the transfer is held up with the reason and what to do, others live, and it goes on after. */
-import { assert, describe } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Deferred from "effect/Deferred"
@@ -57,6 +57,14 @@ const cases: ReadonlyArray<readonly [Step, string, number, RegExp]> = [
 ]
 
 describe("a fault of the receiver's disk", () => {
+  it.skipIf(process.platform !== "linux")("has the system's word for it where Node has none", () => {
+    const quota = Object.assign(new Error("?"), { code: "Unknown system error -122", errno: -122 })
+    const { code, remedy } = storeError("/f", "written", quota)
+    assert.deepStrictEqual([code, /quota/.test(remedy)], ["EDQUOT", true])
+    assert.strictEqual(storeError("/f", "written", { code: "Unknown system error -9999", errno: -9999 }).mayPass, true)
+    assert.strictEqual(storeError("/f", "written", new Error("?")).code, "EUNKNOWN")
+  })
+
   for (const [step, code, from, remedy] of cases) {
     quietly(`${code} at ${step} holds it up, and it goes on once it is mended`, () =>
       Effect.gen(function* () {

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url"
 const at = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
 /** The bundle where it is newer than every source, since it starts thrice as fast; else the sources. */
-const main = (() => {
+export const main = (() => {
   const bundle = at("dist/bundle/main.js")
   const sources = globSync("**/*.ts", { cwd: at("src") }).map((path) => statSync(join(at("src"), path)).mtimeMs)
   return existsSync(bundle) && statSync(bundle).mtimeMs > Math.max(...sources) ? bundle : at("src/main.ts")
