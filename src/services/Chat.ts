@@ -162,13 +162,17 @@ const make = Effect.gen(function* () {
       }),
       orLog
     )
+    // One receipt stands for all before it: whoever writes it may do so at once.
+    const owed = new Map<string, { readonly peer: PeerId; readonly epoch: Epoch; readonly seq: number }>()
     for (const [at, { last, message, verdict }] of (verdicts ?? []).entries()) {
       if (verdict === "gap" || verdict === "duplicateId") yield* ignored(verdict)
       if (message !== null) yield* events.publish({ _tag: "MessageAdded", message })
       const chat = chats[at]
       if (chat === undefined || verdict === "gap") continue
-      sessions.owe(chat.peer, { epoch: chat.frame.epoch, seq: last, state: "delivered" })
+      const { frame, peer } = chat
+      owed.set(`${peer} ${frame.epoch}`, { peer, epoch: frame.epoch, seq: last })
     }
+    for (const { epoch, peer, seq } of owed.values()) sessions.owe(peer, { epoch, seq, state: "delivered" })
   }, Effect.uninterruptible)
 
   /** Peers that spoke of numbers that were never given, in the session they have. */

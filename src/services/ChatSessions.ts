@@ -38,6 +38,8 @@ interface Conversation {
   isUp: boolean
   /** Open while there may be something to write. */
   readonly wake: Latch.Latch
+  /** The outbox may hold something that was not written to this session: it has to be read. */
+  mayWait: boolean
 }
 
 export const makeSessions = Effect.fnUntraced(function* (options: {
@@ -61,7 +63,8 @@ export const makeSessions = Effect.fnUntraced(function* (options: {
       session: State.newSession,
       owed: new Map(),
       isUp: false,
-      wake: Latch.makeUnsafe(false)
+      wake: Latch.makeUnsafe(false),
+      mayWait: true
     }
     conversations.set(peer, made)
     // A frame may overtake the word that its session is up. One that comes after the word of its end would stay.
@@ -86,7 +89,9 @@ export const makeSessions = Effect.fnUntraced(function* (options: {
 
   /** Writes some of what waits, and notes it as sent; false where there was nothing more. */
   const writeSome = Effect.fnUntraced(function* (conversation: Conversation) {
+    if (!conversation.mayWait) return false
     const { peer } = conversation
+    conversation.mayWait = false
     const some = yield* store.outbox(peer, { after: conversation.session.written, limit: limits.outboxAtOnce })
     for (const item of some) {
       const session = State.writing(conversation.session, item)
@@ -96,6 +101,7 @@ export const makeSessions = Effect.fnUntraced(function* (options: {
     }
     const last = some.at(-1)
     if (last === undefined) return false
+    conversation.mayWait = true
     // Receipts are often quicker: then there is nothing to note.
     if (conversation.session.first > last.seq) return true
     const advanced = yield* orLog(store.advance(peer, { epoch: last.epoch, seq: last.seq, state: "sent" }))
@@ -126,6 +132,7 @@ export const makeSessions = Effect.fnUntraced(function* (options: {
   const begin = Effect.fnUntraced(function* (conversation: Conversation) {
     yield* FiberMap.remove(writers, conversation.peer)
     conversation.session = State.newSession
+    conversation.mayWait = true
     yield* conversation.wake.open
     yield* FiberMap.run(writers, conversation.peer, write(conversation))
   })
@@ -152,7 +159,12 @@ export const makeSessions = Effect.fnUntraced(function* (options: {
     up,
     down,
     owe,
-    wake: (peer) => void conversations.get(peer)?.wake.openUnsafe(),
+    wake: (peer) => {
+      const conversation = conversations.get(peer)
+      if (conversation === undefined) return
+      conversation.mayWait = true
+      conversation.wake.openUnsafe()
+    },
     acknowledged: (peer, item) => {
       const conversation = conversations.get(peer)
       if (conversation !== undefined) conversation.session = State.acknowledged(conversation.session, item)

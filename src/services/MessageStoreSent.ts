@@ -92,7 +92,9 @@ const changesMax = 1000
 
 const decodeNumbered = Schema.decodeUnknownEffect(Schema.Array(Numbered))
 const decodeWaiting = Schema.decodeUnknownEffect(Schema.Array(Waiting))
-const decodeFull = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ peer: PeerId, waiting: Schema.Natural })))
+const decodeWaitingCounts = Schema.decodeUnknownEffect(
+  Schema.Array(Schema.Struct({ peer: PeerId, messages: Schema.Natural, bytes: Schema.Natural }))
+)
 const decodeOutboxes = Schema.decodeUnknownEffect(Schema.Array(Outbox))
 const decodeCounters = Schema.decodeUnknownEffect(
   Schema.Array(Schema.Struct({ n: Schema.Int, next: Schema.Natural, peer: Schema.Int }))
@@ -104,17 +106,35 @@ export const makeSent = (database: Database["Service"], sql: SqlClient) => {
   /** Messages that are being kept: what the outbox shows meanwhile may not be safe yet. */
   let appending = 0
 
+  /**
+   * At most so much waits for a peer: what was delivered or undone since is not taken off. Counting anew for each
+   * message would take longer than keeping it.
+   */
+  const bounds = new Map<PeerId, { messages: number; bytes: number }>()
+
+  const hasRoom = (peer: PeerId, room: Room, bytes: number): boolean => {
+    const bound = bounds.get(peer)
+    return bound !== undefined && bound.messages < room.messages && bound.bytes + bytes <= room.bytes
+  }
+
   /** The first of these peers that has no room for a message of so many bytes more. */
-  const firstFull = (list: string, room: Room, bytes: number) =>
-    Effect.flatMap(
+  const firstFull = Effect.fnUntraced(function* (peers: ReadonlyArray<PeerId>, room: Room, bytes: number) {
+    const unsure = peers.filter((peer) => !hasRoom(peer, room, bytes))
+    if (unsure.length === 0) return undefined
+    const waiting = yield* Effect.flatMap(
       sql`
-        SELECT k.id AS peer, count(*) AS waiting FROM json_each(${list}) j
-        JOIN keys k ON k.id = j.value
-        JOIN recipients r ON r.peer = k.n AND r.state < 2
-        GROUP BY k.n HAVING count(*) >= ${room.messages} OR sum(r.bytes) + ${bytes} > ${room.bytes}
-        ORDER BY j.key LIMIT 1`,
-      decodeFull
+        SELECT j.value AS peer, count(r.message) AS messages, ifnull(sum(r.bytes), 0) AS bytes
+        FROM json_each(${JSON.stringify(unsure)}) j
+        LEFT JOIN keys k ON k.id = j.value
+        LEFT JOIN recipients r ON r.peer = k.n AND r.state < 2
+        GROUP BY j.key ORDER BY j.key`,
+      decodeWaitingCounts
     )
+    if (bounds.size + waiting.length > limits.peersMax) bounds.clear()
+    for (const { bytes, messages, peer } of waiting) bounds.set(peer, { messages, bytes })
+    const full = waiting.find(({ peer }) => !hasRoom(peer, room, bytes))
+    return full === undefined ? undefined : new OutboxFull({ peer: full.peer, waiting: full.messages })
+  })
 
   const append = Effect.fn("MessageStore.append")(function* (
     message: Message,
@@ -135,8 +155,8 @@ export const makeSent = (database: Database["Service"], sql: SqlClient) => {
     const bytes = byteLength(message.text)
     return database.write(
       Effect.gen(function* () {
-        const [full] = room === undefined ? [] : yield* firstFull(list, room, bytes)
-        if (full !== undefined) return { full: new OutboxFull(full) }
+        const full = room === undefined ? undefined : yield* firstFull(peers, room, bytes)
+        if (full !== undefined) return { full }
         yield* number(sql, [message.from, ...peers])
         yield* sql`
           INSERT INTO outgoing (peer, epoch, next) SELECT k.n, f.value, 1
@@ -144,6 +164,10 @@ export const makeSent = (database: Database["Service"], sql: SqlClient) => {
           WHERE NOT EXISTS (SELECT 1 FROM outgoing o WHERE o.peer = k.n)`
         const last = yield* insertMessage(sql, message)
         if (last === undefined) return { numbers: [] }
+        for (const peer of peers) {
+          const bound = bounds.get(peer)
+          if (bound !== undefined) bounds.set(peer, { messages: bound.messages + 1, bytes: bound.bytes + bytes })
+        }
         yield* sql`
           INSERT INTO recipients (message, peer, counter, seq, state, bytes)
           SELECT ${last}, o.peer, o.n, o.next, 0, ${bytes}
