@@ -88,9 +88,8 @@ export class SoakNode {
   /** What is left once everything unused was collected. */
   async holding(): Promise<Holding> {
     await this.inspect("HeapProfiler.collectGarbage")
-    const { handles, memory } = await this.evaluate(
-      "({ memory: process.memoryUsage(), handles: process.getActiveResourcesInfo().filter((kind) => kind !== 'Timeout').length })"
-    )
+    const memory = JSON.parse(await this.evaluate("JSON.stringify(process.memoryUsage())"))
+    const handles = "process.getActiveResourcesInfo().filter((kind) => kind !== 'Timeout').length"
     const text = await this.ask("GET", "/metrics")
     const sum = (name: string): number =>
       [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "gm"))].reduce(
@@ -103,7 +102,7 @@ export class SoakNode {
       buffers: mebibytes(memory.external),
       descriptors: sum("kith_open_descriptors"),
       fibers: sum("child_fibers_active"),
-      handles,
+      handles: Number(await this.evaluate(handles)),
       links: sum("kith_links"),
       queued: sum("kith_queue_depth")
     }
@@ -120,9 +119,9 @@ export class SoakNode {
   }
 
   /** The value of an expression in it. */
-  private async evaluate(expression: string): Promise<any> {
-    const answer: any = await this.inspect("Runtime.evaluate", { expression, returnByValue: true })
-    return answer.result.value
+  private async evaluate(expression: string): Promise<string> {
+    const { result } = JSON.parse(JSON.stringify(await this.inspect("Runtime.evaluate", { expression })))
+    return String(result.value)
   }
 
   private inspect(method: string, params: object = {}): Promise<unknown> {

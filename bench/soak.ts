@@ -24,7 +24,15 @@ const say = (text: string) => process.stdout.write(`${text}\n`)
 const roundsPerLife = 20
 
 /** What may be more at the end than when it was warm: what one look catches in passing, and what is kept on purpose. */
-const tolerated: Partial<Holding> = { heap: 16, buffers: 16, descriptors: 3, fibers: 3, handles: 3, links: 0, queued: 0 }
+const tolerated: Partial<Holding> = {
+  heap: 16,
+  buffers: 16,
+  descriptors: 3,
+  fibers: 3,
+  handles: 3,
+  links: 0,
+  queued: 0
+}
 
 const until = async (what: string, isSo: () => Promise<boolean>): Promise<void> => {
   const deadline = performance.now() + 60_000
@@ -113,7 +121,7 @@ try {
   const began = performance.now()
   const elapsed = () => (performance.now() - began) / 60_000
   let warm: Holding | undefined
-  for (let minute = 1; elapsed() < minutes; ) {
+  for (let minute = 1; elapsed() < minutes;) {
     await round()
     if (rounds % roundsPerLife === 0) {
       await bob.stop()

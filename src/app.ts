@@ -30,6 +30,7 @@ import { Profile, share } from "./services/Profile.ts"
 import { SpeedCaps } from "./services/SpeedCaps.ts"
 import { SettingsStore } from "./services/SettingsStore.ts"
 import type { Transfer } from "./services/Transfer.ts"
+import { TransferStore } from "./services/TransferStore.ts"
 import type { ListenError, Transport } from "./services/Transport.ts"
 import * as TransportTls from "./services/TransportTls.ts"
 import type { Trust } from "./services/Trust.ts"
@@ -67,7 +68,7 @@ export const layerOn = <E, R>(
     Layer.provideMerge(Events.layer),
     // What runs above reads name and policy as they are now.
     Layer.provideMerge(Profile.layer),
-    Layer.provide(Layer.mergeAll(PeerStore.layer, MessageStore.layer, SettingsStore.layer)),
+    Layer.provide(Layer.mergeAll(PeerStore.layer, MessageStore.layer, SettingsStore.layer, TransferStore.layer)),
     Layer.provideMerge(machine)
   )
 

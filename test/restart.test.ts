@@ -13,6 +13,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Kith from "../src/app.ts"
 import { NodeConfig, type NodeSettings } from "../src/config.ts"
+import { isOver } from "../src/schema/Offer.ts"
 import type { PeerId } from "../src/schema/PeerId.ts"
 import { Chat } from "../src/services/Chat.ts"
 import { Connection } from "../src/services/Connection.ts"
@@ -20,6 +21,7 @@ import { Events } from "../src/services/Events.ts"
 import { Identity } from "../src/services/Identity.ts"
 import { PeerRegistry } from "../src/services/PeerRegistry.ts"
 import { Profile } from "../src/services/Profile.ts"
+import { Transfer } from "../src/services/Transfer.ts"
 import { Transport } from "../src/services/Transport.ts"
 import { Trust } from "../src/services/Trust.ts"
 
@@ -58,7 +60,17 @@ const start = Effect.fnUntraced(function* (
     connection: Context.get(context, Connection),
     profile: Context.get(context, Profile),
     registry,
+    transfer: Context.get(context, Transfer),
     trust: Context.get(context, Trust),
+    /** Waits until it has so many transfers that are over. */
+    over: (count: number) =>
+      events.stream.pipe(
+        Stream.map(() => undefined),
+        Stream.merge(Stream.succeed(undefined)),
+        Stream.mapEffect(() => Context.get(context, Transfer).list),
+        Stream.filter((views) => views.filter((view) => isOver(view.state)).length === count),
+        Stream.runHead
+      ),
     /** Waits until there is a session with this peer. */
     meets: (peer: PeerId) =>
       events.stream.pipe(
@@ -102,6 +114,41 @@ describe("a node that is started again", () => {
       yield* alice.chat.settled((yield* alice.chat.say("four", bob.id)).id, "5 seconds")
       assert.strictEqual((yield* texts(bob)).at(-1), "four delivered")
       assert.lengthOf(yield* texts(bob), 4)
+    })
+  )
+
+  it.live("shows how its transfers ended, on both sides, as it did before", () =>
+    Effect.gen(function* () {
+      const [home, other] = [yield* temporaryDirectory, yield* temporaryDirectory]
+      let alice = yield* start(home, { name: "alice" })
+      let bob = yield* start(other, { name: "bob", accept: "everyone" })
+      yield* alice.connection.add(bob.address)
+      const path = join(home, "a.txt")
+      writeFileSync(path, "something")
+      for (let count = 1; count <= 3; count++) {
+        yield* alice.transfer.send([path], [bob.id])
+        yield* Effect.all([alice.over(count), bob.over(count)])
+      }
+      const [gone] = yield* alice.transfer.send([path], [bob.id])
+      if (gone !== undefined) yield* Effect.ignore(alice.transfer.cancel(gone.id))
+      // Bob may not have heard of it.
+      yield* alice.over(4)
+      const before = [yield* alice.transfer.list, yield* bob.transfer.list]
+      // The second time nothing is left of them but this.
+      for (let restart = 0; restart < 2; restart++) {
+        yield* Effect.all([alice.stop, bob.stop])
+        alice = yield* start(home, { name: "alice", fallbacks: [] })
+        bob = yield* start(other, { name: "bob", accept: "everyone" })
+        assert.deepStrictEqual([yield* alice.transfer.list, yield* bob.transfer.list], before)
+        yield* alice.connection.add(bob.address)
+      }
+      // They are over: nothing can be done to them, and they are found like any other.
+      const [view] = before[0] ?? []
+      assert.strictEqual((yield* alice.transfer.find(view?.id.slice(0, 8) ?? "")).id, view?.id)
+      if (view !== undefined) {
+        const refused = yield* Effect.flip(alice.transfer.resume(view.id))
+        assert.strictEqual(refused._tag, "NotPossible")
+      }
     })
   )
 

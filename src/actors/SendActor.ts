@@ -154,7 +154,7 @@ export const sendActor = Effect.fn("SendActor")(function* (
     }
   }
 
-  const ending = yield* live(tools, record, mailbox, {
+  return yield* live(tools, record, mailbox, {
     initial: { ...sending(options.peerUp), accepted: kept?.isAccepted ?? false },
     step: stepSending,
     shown: shownSending,
@@ -167,8 +167,6 @@ export const sendActor = Effect.fn("SendActor")(function* (
     },
     act: (action, inbound) => Effect.asVoid(act(action, inbound))
   })
-  yield* keep.discard
-  return ending
 }, Effect.scoped)
 
 export interface SendOptions {
@@ -189,8 +187,7 @@ const keeping = Effect.fnUntraced(function* (tools: Tools, record: TransferRecor
     yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(notes), archive.value.note)))
   }
   return {
-    note: (record: JournalRecord) => void Queue.offerUnsafe(notes, record),
-    discard: Option.isSome(archive) ? archive.value.discard : Effect.void
+    note: (record: JournalRecord) => void Queue.offerUnsafe(notes, record)
   }
 })
 

@@ -15,6 +15,7 @@ import { Events } from "../services/Events.ts"
 import { FileStore } from "../services/FileStore.ts"
 import { PeerRegistry } from "../services/PeerRegistry.ts"
 import { Transfer } from "../services/Transfer.ts"
+import { TransferStore } from "../services/TransferStore.ts"
 import { SpeedCaps } from "../services/SpeedCaps.ts"
 import { Transport } from "../services/Transport.ts"
 import { BlockPool } from "./BlockPool.ts"
@@ -33,6 +34,7 @@ const make = Effect.gen(function* () {
   const runs = new TransferRuns({
     connection: yield* Connection,
     store: yield* FileStore,
+    history: yield* TransferStore,
     pool,
     reads: new GroupReads(pool),
     book: new TransferBook(yield* Events, (id, run) =>
@@ -76,5 +78,13 @@ const make = Effect.gen(function* () {
 export const layer: Layer.Layer<
   Transfer,
   never,
-  Connection | Transport | PeerRegistry | Events | FileStore | NodeConfig | SpeedCaps | SecureRandom.SecureRandom
+  | Connection
+  | Transport
+  | PeerRegistry
+  | Events
+  | FileStore
+  | TransferStore
+  | NodeConfig
+  | SpeedCaps
+  | SecureRandom.SecureRandom
 > = Layer.effect(Transfer, make)

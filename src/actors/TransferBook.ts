@@ -141,20 +141,22 @@ export class TransferBook {
 
   /** Changes what is shown and says so, if anything does. */
   change(record: TransferRecord, change: Partial<View>): Effect.Effect<void> {
-    const before = record.view
-    const { speed } = record
-    const next = { ...before, ...change }
-    const bytes = Math.min(record.bytes, next.totalBytes)
+    record.view = this.shownWith(record, change)
+    return this.publish(record)
+  }
+
+  /** What is shown once this has changed. */
+  shownWith({ bytes: done, filesDone, speed, view }: TransferRecord, change: Partial<View>): View {
+    const next = { ...view, ...change }
+    const bytes = Math.min(done, next.totalBytes)
     const runs = next.state === "running"
-    const view: View = {
+    return {
       ...next,
       bytes,
-      filesDone: Math.min(record.filesDone, next.files),
+      filesDone: Math.min(filesDone, next.files),
       bytesPerSecond: runs ? speed.bytesPerSecond : 0,
       secondsLeft: runs ? speed.secondsFor(next.totalBytes - bytes) : null
     }
-    record.view = view
-    return this.publish(record)
   }
 
   /** Notes an entry that was left out or failed. It is published with the next change. */

@@ -21,9 +21,9 @@ import * as TransferStart from "./TransferStart.ts"
 import { lastWordOf } from "./TransferWords.ts"
 
 export const goOn = Effect.fn("TransferRevival.goOn")(function* (runs: TransferRuns) {
-  const { store, walks } = runs.tools
-  const { ended, receives, sends } = yield* TransferStart.read(store)
-  for (const view of ended) yield* remember(runs, view)
+  const { history, store, walks } = runs.tools
+  const { ended, receives, sends } = yield* TransferStart.read(store, history)
+  for (const { isKept, view } of ended) yield* remember(runs, view, isKept)
   for (const left of receives) yield* receiveAgain(runs, left)
   const lists = new Map<GroupId, Deferred.Deferred<Walked, string>>()
   for (const left of sends) {
@@ -41,15 +41,15 @@ export const goOn = Effect.fn("TransferRevival.goOn")(function* (runs: TransferR
 const clean = (runs: TransferRuns) =>
   Effect.suspend(() => TransferStart.clean(runs.tools.store, new Set(runs.stagings.values())))
 
-/** It is over, but its sender may not know. */
-const remember = Effect.fnUntraced(function* (runs: TransferRuns, view: View) {
+/** It is over. It is shown, and its sender may not know. */
+const remember = Effect.fnUntraced(function* (runs: TransferRuns, view: View, isKept: boolean) {
   const mailbox = yield* makeMailbox<ReceiveMessage>()
   yield* Queue.shutdown(mailbox)
   const record = yield* runs.tools.book.add(view, mailbox)
   record.bytes = view.bytes
   record.filesDone = view.filesDone ?? 0
-  record.isKept = true
-  record.lastWord = lastWordOf(record)
+  record.isKept = isKept
+  if (view.direction === "receive") record.lastWord = lastWordOf(record)
 })
 
 const receiveAgain = Effect.fnUntraced(function* (

@@ -13,12 +13,14 @@ import type { Transfer as View } from "../schema/Offer.ts"
 import { base32, type PeerId } from "../schema/PeerId.ts"
 import type { PeerRegistry } from "../services/PeerRegistry.ts"
 import * as TransferArchive from "../services/TransferArchive.ts"
+import type { TransferStore } from "../services/TransferStore.ts"
 import { ManifestBudget } from "./ManifestBudget.ts"
 import { end, type Ending, type Tools } from "./TransferActor.ts"
 import type { Letter, TransferRecord } from "./TransferBook.ts"
 
 export interface Parts extends Tools {
   readonly registry: PeerRegistry["Service"]
+  readonly history: TransferStore["Service"]
   readonly config: NodeConfig["Service"]
   readonly random: SecureRandom.SecureRandom["Service"]
   readonly actors: FiberMap.FiberMap<TransferId, void>
@@ -71,6 +73,17 @@ export class TransferRuns {
     })
   }
 
+  /** Before anyone is told that it is over, and before what it could go on with is removed. */
+  private keep(record: TransferRecord, outcome: Ending["outcome"]): Effect.Effect<void> {
+    const { book, history, store } = this.tools
+    return Effect.suspend(() => history.save(book.shownWith(record, outcome))).pipe(
+      Effect.catch((error) => Effect.logWarning(`How this transfer ended is not kept: ${error.message}`)),
+      Effect.andThen(
+        record.direction === "send" ? Effect.ignore(TransferArchive.remove(store, record.id)) : Effect.void
+      )
+    )
+  }
+
   /** Says how it ended, once; what an actor dies of ends its transfer and nothing else. */
   private watched(record: TransferRecord, run: Effect.Effect<Ending>): Effect.Effect<void> {
     return run.pipe(
@@ -79,6 +92,7 @@ export class TransferRuns {
         const ending: Ending = { outcome, asker: undefined }
         return Effect.as(Effect.logError("A transfer failed by a fault in this program", defect), ending)
       }),
+      Effect.tap(({ outcome }) => this.keep(record, outcome)),
       Effect.tap(this.leaveGroup(record)),
       Effect.flatMap((ending) => end(this.tools, record, ending)),
       Effect.andThen(

@@ -10,6 +10,7 @@ import type { GroupId } from "../schema/Id.ts"
 import { isOver, type Transfer as View } from "../schema/Offer.ts"
 import type { FileStore } from "../services/FileStore.ts"
 import * as TransferArchive from "../services/TransferArchive.ts"
+import type { TransferStore } from "../services/TransferStore.ts"
 import type { Walked } from "./SendActor.ts"
 import { walk } from "./SendWalk.ts"
 
@@ -19,8 +20,8 @@ type Left = TransferArchive.Left
 export interface Unfinished {
   readonly sends: ReadonlyArray<Left>
   readonly receives: ReadonlyArray<Left & { readonly staged: NonNullable<Left["staged"]> }>
-  /** How transfers ended whose senders may ask again. */
-  readonly ended: ReadonlyArray<View>
+  /** How transfers ended, the first to begin first; `isKept`: in an archive too, since its sender may ask again. */
+  readonly ended: ReadonlyArray<{ readonly view: View; readonly isKept: boolean }>
 }
 
 const before = Effect.map(Clock.currentTimeMillis, (now) => now - Duration.toMillis(limits.stagingExpires))
@@ -38,7 +39,7 @@ export const clean = Effect.fn("TransferStart.clean")(function* (store: Store, b
 
 /** What there is to go on with. Nothing of it runs yet. */
 export const read = Effect.fn("TransferStart.read")(
-  function* (store: Store) {
+  function* (store: Store, history: TransferStore["Service"]) {
     const removed = yield* clean(store, new Set())
     const { groups, transfers } = yield* TransferArchive.readAll(store)
     const oldest = yield* before
@@ -58,7 +59,7 @@ export const read = Effect.fn("TransferStart.read")(
     // The newest are those that may still be asked for.
     const forgotten = ended.splice(0, Math.max(0, ended.length - limits.transfersShownMax))
     for (const view of forgotten) yield* TransferArchive.remove(store, view.id)
-    return { sends, receives, ended } satisfies Unfinished
+    return { sends, receives, ended: merged(ended, [...sends, ...receives], yield* told(history)) } satisfies Unfinished
   },
   Effect.catch((error) =>
     Effect.as(Effect.logError(`Unfinished transfers cannot be gone on with: ${error.message}`), {
@@ -68,6 +69,21 @@ export const read = Effect.fn("TransferStart.read")(
     } satisfies Unfinished)
   )
 )
+
+/** How transfers ended, as the database knows; a node without that goes on all the same. */
+const told = (history: TransferStore["Service"]) =>
+  Effect.catch(history.all, (error) =>
+    Effect.as(Effect.logError(`Transfers that are over cannot be shown: ${error.message}`), [])
+  )
+
+/** Each once: what is gone on with is not over, and an archive knows as much as the database. */
+const merged = (kept: ReadonlyArray<View>, unfinished: ReadonlyArray<Left>, shown: ReadonlyArray<View>) => {
+  const known = new Set<string>([...kept.map((view) => view.id), ...unfinished.map(({ begun }) => begun.transfer)])
+  return [
+    ...kept.map((view) => ({ view, isKept: true })),
+    ...shown.filter((view) => !known.has(view.id)).map((view) => ({ view, isKept: false }))
+  ].toSorted((a, b) => a.view.startedAt - b.view.startedAt)
+}
 
 /** Walks what was picked and keeps the list. Fails with a sentence. */
 export const walkAndKeep = Effect.fn("TransferStart.walkAndKeep")(function* (

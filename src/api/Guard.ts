@@ -18,6 +18,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Redacted from "effect/Redacted"
 import * as Failures from "../schema/ApiFailures.ts"
 import { bodyOf, contentType, type Shown } from "../schema/Problem.ts"
+import { DatabaseError } from "../services/DatabaseError.ts"
 import * as Metrics from "../services/Metrics.ts"
 import { Loopback } from "./Loopback.ts"
 import { isPage } from "./Page.ts"
@@ -134,6 +135,12 @@ const failed = (request: HttpServerRequest.HttpServerRequest, cause: Cause.Cause
       return error.reason.reason === "BodyTooLarge"
         ? refuse(new Failures.BodyTooLarge({ maxBytes: bodyMaxBytes }), 413, "Body too large")
         : refuse(new Failures.InvalidRequest({ part: "body", problem: "it ended early" }), 400, "Invalid request")
+    }
+    if (error instanceof DatabaseError) {
+      yield* Effect.logError("The database failed a request to the API.").pipe(
+        Effect.annotateLogs({ path: error.path, reason: error.reason, problem: error.problem })
+      )
+      return refuse(new Failures.StorageFailed({ problem: error.message }), 503, "The database cannot be used now")
     }
     yield* Effect.logError("The API met an unexpected error.", cause).pipe(
       Effect.annotateLogs({ method: request.method, path: pathOf(request.url) })

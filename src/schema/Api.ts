@@ -116,9 +116,12 @@ export const NumberedEvent = Schema.Struct({
   data: Schema.fromJsonString(Event)
 })
 
-/** Turns what the API cannot decode into `InvalidRequest`. */
+/**
+ * What every endpoint may answer: what it cannot decode is an `InvalidRequest`, and a database that fails where nobody
+ * expects it is a `StorageFailed`.
+ */
 export class RequestErrors extends HttpApiMiddleware.Service<RequestErrors>()("kith/schema/Api/RequestErrors", {
-  error: Failures.InvalidRequestProblem
+  error: [Failures.InvalidRequestProblem, Failures.StorageFailedProblem]
 }) {}
 
 const health = HttpApiGroup.make("health", { topLevel: true }).add(

@@ -64,6 +64,13 @@ export class Unexpected extends Schema.TaggedError<Unexpected>()("Unexpected", {
   }
 }
 
+/** The database, or the disk below it, refused: nothing was changed, and it may do when asked again. */
+export class StorageFailed extends Schema.TaggedError<StorageFailed>()("StorageFailed", { problem: Schema.String }) {
+  override get message(): string {
+    return this.problem
+  }
+}
+
 /** An upload, or a part of it, cannot be taken. */
 export class UploadRefused extends Schema.TaggedError<UploadRefused>()("UploadRefused", {
   /** The path it is about, or null where it is about the whole. */
@@ -94,6 +101,14 @@ export const InvalidRequestProblem = problem(
   "Invalid request",
   InvalidRequest,
   Schema.Struct({ ...members, error: InvalidRequest })
+)
+
+/** The node is well, and what it stands on is not: 503. */
+export const StorageFailedProblem = problem(
+  503,
+  "The database cannot be used now",
+  StorageFailed,
+  Schema.Struct({ ...members, error: StorageFailed })
 )
 
 export const MalformedAddressProblem = problem(

@@ -139,7 +139,7 @@ const search = [
   END`
 ]
 
-/** `over` is 1 in the states that nothing leaves. Lists are JSON arrays of paths. */
+/** Never used by what was released; `ended` took its place. */
 const transfers = [
   `CREATE TABLE transfers (
     place INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -175,10 +175,22 @@ const transfers = [
   ) STRICT, WITHOUT ROWID`
 ]
 
+/** How transfers ended, as JSON of what was shown last; `place` is the order. They go on with what their archives hold. */
+const ended = [
+  `DROP TABLE transfer_problems`,
+  `DROP TABLE transfers`,
+  `CREATE TABLE ended (
+    place INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    view TEXT NOT NULL CHECK (json_valid(view))
+  ) STRICT`
+]
+
 export const migrations: ReadonlyArray<Migration> = [
   { id: 1, name: "peers and settings", up: statements(keys, peers, addresses, settings) },
   { id: 2, name: "messages", up: statements(...messages, outgoing, incoming, ...recipients, ...unread, ...search) },
-  { id: 3, name: "transfers", up: statements(...transfers) }
+  { id: 3, name: "transfers", up: statements(...transfers) },
+  { id: 4, name: "how transfers ended", up: statements(...ended) }
 ]
 
 /** How far these steps lead. */

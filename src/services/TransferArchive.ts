@@ -172,8 +172,6 @@ export const gathered = Effect.fn("TransferArchive.gathered")(function* (store: 
 export interface SendArchive {
   /** Appends; a failure is logged, since what is lost of it costs only that it is asked or shown again. */
   readonly note: (record: JournalRecord) => Effect.Effect<void>
-  /** It is over. */
-  readonly discard: Effect.Effect<void>
 }
 
 /** Opens what is kept of one sending, durably begun. */
@@ -191,7 +189,6 @@ export const send = Effect.fn("TransferArchive.send")(function* (
   } else yield* readJournal(archive.journal, () => {})
   const warn = (error: FileStoreError) => Effect.logWarning(`A transfer is not kept account of: ${error.message}`)
   return {
-    note: (record) => Effect.catch(appendRecords(archive.journal, [record], { isLazy: true }), warn),
-    discard: Effect.catch(archive.discard, warn)
+    note: (record) => Effect.catch(appendRecords(archive.journal, [record], { isLazy: true }), warn)
   }
 })

@@ -30,6 +30,8 @@ import { Identity } from "../../src/services/Identity.ts"
 import { PeerRegistry, type PeerRecord } from "../../src/services/PeerRegistry.ts"
 import { SpeedCaps } from "../../src/services/SpeedCaps.ts"
 import { Transfer } from "../../src/services/Transfer.ts"
+import { TransferStore } from "../../src/services/TransferStore.ts"
+import { layerFile } from "../../src/services/Database.ts"
 import { DialError, Transport } from "../../src/services/Transport.ts"
 import * as SimulatedNetwork from "../../src/testing/SimulatedNetwork.ts"
 import * as FakeConnection from "../services/FakeConnection.ts"
@@ -145,6 +147,7 @@ export const startTransferNode = Effect.fnUntraced(function* (options: NodeOptio
           registry,
           shown.events,
           SecureRandom.layerWebCrypto,
+          TransferStore.layer.pipe(Layer.provide(layerFile(path.join(root, "kith.db")))),
           Layer.succeed(Transport, options.transport)
         )
       ),

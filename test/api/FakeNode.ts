@@ -22,6 +22,7 @@ import { Alarms } from "../../src/services/Alarms.ts"
 import { Chat, MessageRefused } from "../../src/services/Chat.ts"
 import { Connection, NotConnected, SessionError } from "../../src/services/Connection.ts"
 import { Database } from "../../src/services/Database.ts"
+import { DatabaseError } from "../../src/services/DatabaseError.ts"
 import { Discovery } from "../../src/services/Discovery.ts"
 import { Events } from "../../src/services/Events.ts"
 import { Identity } from "../../src/services/Identity.ts"
@@ -36,6 +37,13 @@ import { someId, someMessage } from "../Some.ts"
 
 const random = (n: number) => base32(new Uint8Array(16).fill(n))
 export const someTransfer = (n: number): TransferId => TransferId.make(random(n))
+
+export const damaged = new DatabaseError({
+  reason: "corrupt",
+  path: "/home/me/kith.db",
+  problem: "the database is damaged",
+  remedy: "Restore a copy of it"
+})
 
 /** What the services were asked to do, in order. */
 export class Asked extends Context.Service<Asked, Array<string>>()("test/api/Asked") {
@@ -181,15 +189,18 @@ const chat = Layer.effect(
           const last = items.at(-1)
           return { items, before: last !== undefined && until.length > limit ? kept.indexOf(last) : null }
         }),
+      // What a real one does when its disk is lost while it runs.
       search: (text, { limit, peer }) =>
-        Effect.sync(() => ({
-          items: kept
-            .filter((message) => message.text.includes(text) && (peer === undefined || message.to === peer))
-            .toReversed()
-            .slice(0, limit)
-            .map((message) => ({ message, excerpt: [] })),
-          before: null
-        })),
+        text === "damaged"
+          ? Effect.die(damaged)
+          : Effect.sync(() => ({
+              items: kept
+                .filter((message) => message.text.includes(text) && (peer === undefined || message.to === peer))
+                .toReversed()
+                .slice(0, limit)
+                .map((message) => ({ message, excerpt: [] })),
+              before: null
+            })),
       unread: Effect.succeed([
         { peer: bob, toEveryone: true, count: 2 },
         { peer: carol, toEveryone: true, count: 3 },

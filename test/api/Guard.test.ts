@@ -176,6 +176,18 @@ layer(Served.layer(), { excludeTestServices: true })("the guarded server", (it) 
     })
   )
 
+  it.effect("says that the database fails, and what to do", () =>
+    Effect.gen(function* () {
+      const problem = yield* expect(503, "StorageFailed", raw("GET", "/api/messages/search?text=damaged"))
+      assert.strictEqual(problem.detail, "/home/me/kith.db: the database is damaged. Restore a copy of it")
+      const api = yield* Served.client
+      const error = yield* Effect.flip(api.messages.search({ query: { text: "damaged" } }))
+      assert.strictEqual(error._tag, "StorageFailed")
+      assert.strictEqual(error.message, problem.detail)
+      assert.isNotEmpty((yield* api.messages.unread()).items)
+    })
+  )
+
   it.effect("takes no body beyond its limit, and goes on", () =>
     Effect.gen(function* () {
       const text = "x".repeat(1024 * 1024)

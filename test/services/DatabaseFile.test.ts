@@ -106,7 +106,7 @@ describe("the database's file", () => {
         yield* Effect.gen(function* () {
           const sql = yield* SqlClient
           assert.deepStrictEqual(yield* sql`SELECT value FROM settings`.values, [['"alice"']])
-          yield* sql`SELECT count(*) FROM transfers`
+          yield* sql`SELECT count(*) FROM ended`
         }).pipe(Effect.provide(layerFile(join(directory, "kith.db"))))
         assert.strictEqual(pragma(directory, "user_version"), versionOf(migrations))
       }
