@@ -35,13 +35,18 @@ export const hear = (candidates: Candidates, address: Address): Candidates => ({
   heard: without([...orderly(candidates.fresh), ...without(candidates.heard, address)], address).slice(0, heardMax)
 })
 
+const isSame = (one: Address, other: Address): boolean => one.host === other.host && one.port === other.port
+
+export const includes = ({ fresh, heard, proven }: Candidates, address: Address): boolean =>
+  (fresh !== null && isSame(fresh, address)) ||
+  proven.some((each) => isSame(each, address)) ||
+  heard.some((each) => isSame(each, address))
+
 /** It is there too, or may be; no reason to try it before others. */
-export const note = (candidates: Candidates, address: Address): Candidates => {
-  const text = format(address)
-  return list(candidates).some((each) => format(each) === text)
+export const note = (candidates: Candidates, address: Address): Candidates =>
+  includes(candidates, address)
     ? candidates
     : { ...candidates, heard: [address, ...candidates.heard].slice(0, heardMax) }
-}
 
 /** A session was dialled there. */
 export const prove = (candidates: Candidates, address: Address): Candidates => ({

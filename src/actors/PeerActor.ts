@@ -59,6 +59,8 @@ export interface PeerActor {
   /** Waits until there is a session. */
   readonly connected: Effect.Effect<unknown>
   readonly addresses: () => ReadonlyArray<Address>
+  /** There is a session, this address is known, and a suggestion of it would change nothing. */
+  readonly isAt: (address: Address) => boolean
   /** There was a session once. */
   readonly isMet: () => boolean
   /** A person asked for this peer. */
@@ -291,6 +293,7 @@ export const make = Effect.fnUntraced(function* (id: PeerId, node: Surroundings)
     session: () => (current?.session?.isOpen() === true ? current.session : undefined),
     connected: isConnected.await,
     addresses: () => PeerState.addresses(state),
+    isAt: (address) => current?.session?.isOpen() === true && PeerState.isAt(state, address),
     isMet: () => state.met,
     isKept: () => isKept
   }

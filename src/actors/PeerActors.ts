@@ -166,6 +166,8 @@ export const make = Effect.gen(function* () {
   })
 
   const suggest = Effect.fn("Connection.suggest")(function* (id: PeerId, address: Address) {
+    // Most announcements are of those that we talk with, at the addresses that we know.
+    if (roster.get(id)?.isAt(address) === true) return
     if (id === identity.id || Deferred.isDoneUnsafe(stopping) || (yield* registry.isRemoved(id))) return
     const actor = yield* admit(id, "heard")
     if (typeof actor !== "string") actor.suggest(address)

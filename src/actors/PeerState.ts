@@ -16,7 +16,7 @@ import type { GoodbyeReason } from "../schema/Frame.ts"
 import type { Instance } from "../schema/Id.ts"
 import type { PeerConnectionState } from "../schema/Peer.ts"
 import type { PeerId } from "../schema/PeerId.ts"
-import { type Candidates, hear, list, noCandidates, note, prove } from "./Candidates.ts"
+import { type Candidates, hear, includes, list, noCandidates, note, prove } from "./Candidates.ts"
 
 /** A session this long was a good one: the waits between dials begin anew after it. Milliseconds. */
 export const steadyAfter = 10_000
@@ -158,6 +158,10 @@ export const shown = (state: PeerState): PeerConnectionState => {
 
 /** Where to dial, in this order. */
 export const addresses = (state: PeerState): ReadonlyArray<Address> => list(state.candidates)
+
+/** Whether a suggestion of this address would change nothing. */
+export const isAt = (state: PeerState, address: Address): boolean =>
+  state.current !== null && state.wanted && state.stopped === null && includes(state.candidates, address)
 
 /** The wait before the next dial, without jitter: after the first failure (or none) 200 ms, doubling up to 30 s. */
 export const backoff = (attempt: number, first: number, most: number): number =>

@@ -81,6 +81,9 @@ const checkEvery = Duration.seconds(2)
 /** A clone, or someone who plays one, is told of this often at most; so are dropped datagrams. */
 const tellEvery = Duration.minutes(1)
 
+/** Announcements of ours that are kept ready. */
+const saidMax = 256
+
 const now = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
 const silent = Discovery.of({
@@ -99,9 +102,18 @@ const makeDiscovery = Effect.gen(function* () {
   const self = yield* Identity
   const { port } = yield* Transport
   const nameNow = () => State.announcedName(config.name)
-  const say = (kind: Announcement["kind"], reply: number): Uint8Array =>
+  const said = new Map<string, { readonly name: string; readonly bytes: Uint8Array }>()
+  const say = (kind: Announcement["kind"], reply: number): Uint8Array => {
     // The name may change while the node runs.
-    encode({ kith: 1, kind, id: self.id, instance: self.instance, name: nameNow(), port, reply })
+    const name = nameNow()
+    const before = said.get(`${kind} ${reply}`)
+    if (before?.name === name) return before.bytes
+    const bytes = encode({ kith: 1, kind, id: self.id, instance: self.instance, name, port, reply })
+    // One for each socket and kind; sockets come and go with interfaces.
+    if (said.size >= saidMax) said.clear()
+    said.set(`${kind} ${reply}`, { name, bytes })
+    return bytes
+  }
   const outlets = yield* makeOutlets(say, hearing.receive)
 
   const ear = yield* makeEar(hearing.receive(null, outlets))
@@ -135,6 +147,7 @@ const makeHearing = Effect.fnUntraced(function* (sightings: PubSub.PubSub<Sighti
   const self = yield* Identity
   const events = yield* Events
   const newcomers = new State.Newcomers(limits.discoveredMax)
+  const meanings = new State.Meanings(self, limits.discoveredMax)
   let dropped = 0
   let clonedAt = Number.NEGATIVE_INFINITY
 
@@ -150,7 +163,7 @@ const makeHearing = Effect.fnUntraced(function* (sightings: PubSub.PubSub<Sighti
   /** `own`: the outlet whose own socket got it; none where it came by the shared port. */
   const receive = (own: Outlet | null, outlets: Outlets) =>
     Effect.fnUntraced(function* (datagram: Datagram) {
-      const meaning = State.meaning(self, datagram)
+      const meaning = meanings.of(datagram)
       if (meaning._tag === "Own") return
       if (meaning._tag === "Clone") return yield* alarm(datagram.from)
       if (meaning._tag === "Nothing") {

@@ -74,6 +74,16 @@ export const makeOutlets = Effect.fnUntraced(function* (
   const { discoveryPort } = yield* NodeConfig
   const datagrams = yield* Datagrams
   const outlets = new Map<string, Outlet>()
+  /** Whose network a source is on, until the outlets change. */
+  const networks = new Map<string, Outlet | undefined>()
+
+  const towards = (host: string): Outlet | undefined => {
+    if (!networks.has(host)) {
+      if (networks.size >= limits.discoveredMax) networks.clear()
+      networks.set(host, State.networkOf([...outlets.values()], host))
+    }
+    return networks.get(host)
+  }
 
   const speak = Effect.fnUntraced(function* (outlet: Outlet, kind: Announcement["kind"]) {
     if (outlet.open === null) return
@@ -132,11 +142,17 @@ export const makeOutlets = Effect.fnUntraced(function* (
       const gone = !chosen.has(key)
       // An interface made anew under its old name and address leaves us a socket that reaches nothing.
       if (gone || outlet.mute) yield* close(key, outlet)
-      if (gone) outlets.delete(key)
+      if (gone) {
+        outlets.delete(key)
+        networks.clear()
+      }
     }
     for (const [key, one] of chosen) {
       const outlet = outlets.get(key) ?? { ...one, open: null, mute: false, sent: new Map(), heard: 0, answered: 0 }
-      outlets.set(key, outlet)
+      if (!outlets.has(key)) {
+        outlets.set(key, outlet)
+        networks.clear()
+      }
       if (outlet.open === null) yield* open(outlet)
     }
   })
@@ -158,7 +174,7 @@ export const makeOutlets = Effect.fnUntraced(function* (
     check: turn.withPermit(oneCheck),
     broadcast,
     answer,
-    towards: (host) => State.networkOf([...outlets.values()], host),
+    towards,
     report: () => [...outlets.values()].map(shown)
   }
   return self

@@ -7,7 +7,7 @@ import * as IpNetwork from "effect/net/IpNetwork"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import { tcp } from "../schema/Address.ts"
-import { type Announcement, decode } from "../schema/Announcement.ts"
+import { type Announcement, announcementBytes, decode } from "../schema/Announcement.ts"
 import type { Instance } from "../schema/Id.ts"
 import type { PeerId } from "../schema/PeerId.ts"
 import { inert } from "../schema/Text.ts"
@@ -122,6 +122,41 @@ export const meaning = (self: { readonly id: PeerId; readonly instance: Instance
     address: tcp(host, port)
   }
   return { _tag: "Heard", announcement, sighting }
+}
+
+/**
+ * What datagrams mean, remembered: every node repeats the same bytes every few seconds, by several paths at once. Keeps
+ * the newest `max` that meant something.
+ */
+export class Meanings {
+  private readonly known = new Map<string, Meaning>()
+  private readonly self: { readonly id: PeerId; readonly instance: Instance }
+  private readonly max: number
+
+  constructor(self: { readonly id: PeerId; readonly instance: Instance }, max: number) {
+    this.self = self
+    this.max = max
+  }
+
+  get size(): number {
+    return this.known.size
+  }
+
+  of(datagram: Datagram): Meaning {
+    if (datagram.payload.length > announcementBytes) return meaning(this.self, datagram)
+    const { buffer, byteLength, byteOffset } = datagram.payload
+    const key = `${datagram.from.host} ${Buffer.from(buffer, byteOffset, byteLength).toString("latin1")}`
+    const known = this.known.get(key)
+    if (known !== undefined) return known
+    const found = meaning(this.self, datagram)
+    if (found._tag === "Nothing") return found
+    this.known.set(key, found)
+    if (this.known.size > this.max) {
+      const oldest = this.known.keys().next()
+      if (oldest.done !== true) this.known.delete(oldest.value)
+    }
+    return found
+  }
 }
 
 interface Path {

@@ -46,12 +46,24 @@ export const format = (happening: Happening): string => {
   return `${(at / 1000).toFixed(3)} ${kind} ${from}${target}${bytes}${detail === "" ? "" : ` (${detail})`}`
 }
 
+/** Sums of bytes that travel to many. */
+const sums = new WeakMap<Uint8Array, number>()
+
+const sumOf = (bytes: Uint8Array): number => {
+  const known = sums.get(bytes)
+  if (known !== undefined) return known
+  const sum = crc32(bytes)
+  sums.set(bytes, sum)
+  return sum
+}
+
 export class History {
   readonly #max: number
   readonly #now: () => number
   #kept: Array<Happening> = []
   #dropped = 0
   #fingerprint = 0
+  readonly #numbers = new Map<string, number>()
 
   constructor(options: { readonly max: number; readonly now: () => number }) {
     this.#max = options.max
@@ -65,16 +77,33 @@ export class History {
       from,
       to,
       size: bytes?.length ?? 0,
-      sum: bytes === undefined ? 0 : crc32(bytes),
+      sum: bytes === undefined ? 0 : sumOf(bytes),
       detail
     }
-    this.#fingerprint = crc32(format(happening), this.#fingerprint)
+    this.#mix(happening)
     this.#kept.push(happening)
     // Dropping one by one would copy the rest each time.
     if (this.#kept.length >= 2 * this.#max) {
       this.#dropped += this.#kept.length - this.#max
       this.#kept = this.#kept.slice(-this.#max)
     }
+  }
+
+  /** Strings by the order in which they first came: mixing a number is cheaper than mixing a string each time. */
+  #numberOf(text: string): number {
+    const known = this.#numbers.get(text)
+    if (known !== undefined) return known
+    this.#numbers.set(text, this.#numbers.size)
+    this.#fingerprint = crc32(text, this.#fingerprint >>> 0)
+    return this.#numbers.size - 1
+  }
+
+  #mix({ at, detail, from, kind, size, sum, to }: Happening): void {
+    const names = [this.#numberOf(kind), this.#numberOf(from), this.#numberOf(to), this.#numberOf(detail)]
+    let mixed = this.#fingerprint
+    for (const each of [at, at / 2 ** 32, ...names, size, sum])
+      mixed = Math.imul(mixed ^ each, 0x5bd1e995) ^ (mixed >>> 15)
+    this.#fingerprint = mixed
   }
 
   /** The newest happenings, oldest first. */

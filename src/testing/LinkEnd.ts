@@ -13,7 +13,7 @@ import { LinkClosed } from "../services/Transport.ts"
 import type { Kind } from "./History.ts"
 import type { Medium } from "./Medium.ts"
 import type { SimulatedRandom } from "./SimulatedRandom.ts"
-import { micros } from "./Timeline.ts"
+import { micros } from "./Plan.ts"
 import type { Place } from "./Topology.ts"
 
 /** Bytes written and not yet read in one direction: what two kernels would hold. */

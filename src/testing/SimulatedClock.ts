@@ -6,10 +6,9 @@
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { micros, type Timeline } from "./Timeline.ts"
-
-/** The time of day at which every network begins, 1 January 2030: no history depends on when it is made. */
-export const beginning = 1_893_456_000_000
+import { micros } from "./Plan.ts"
+import { beginning } from "./Simulation.ts"
+import type { Timeline } from "./Timeline.ts"
 
 export interface SimulatedClock extends Clock.Clock {
   readonly halt: () => void
@@ -32,8 +31,11 @@ export const make = (timeline: Timeline, skew: () => number): SimulatedClock => 
           if (sleepers.delete(wake)) resume(Effect.void)
         }
         sleepers.add(wake)
-        timeline.schedule(micros(duration), wake)
-        return Effect.sync(() => sleepers.delete(wake))
+        const forget = timeline.schedule(micros(duration), wake)
+        return Effect.sync(() => {
+          sleepers.delete(wake)
+          forget()
+        })
       })
     })
 

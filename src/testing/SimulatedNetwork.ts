@@ -34,6 +34,7 @@ import type { ListenError, Transport } from "../services/Transport.ts"
 import { type Happening, History } from "./History.ts"
 import { type Medium, portKey } from "./Medium.ts"
 import * as SimulatedDatagrams from "./SimulatedDatagrams.ts"
+import { micros } from "./Plan.ts"
 import * as Random from "./SimulatedRandom.ts"
 import * as SimulatedTransport from "./SimulatedTransport.ts"
 import * as Timeline from "./Timeline.ts"
@@ -121,8 +122,8 @@ export interface SimulatedNetwork {
 }
 
 const applied = (before: Conditions, settings: ConditionSettings): Conditions => ({
-  latency: settings.latency === undefined ? before.latency : Timeline.micros(settings.latency),
-  jitter: settings.jitter === undefined ? before.jitter : Timeline.micros(settings.jitter),
+  latency: settings.latency === undefined ? before.latency : micros(settings.latency),
+  jitter: settings.jitter === undefined ? before.jitter : micros(settings.jitter),
   bandwidth: settings.bandwidth === undefined ? before.bandwidth : settings.bandwidth,
   loss: settings.loss ?? before.loss,
   duplication: settings.duplication ?? before.duplication,
@@ -130,7 +131,7 @@ const applied = (before: Conditions, settings: ConditionSettings): Conditions =>
 })
 
 const defaultConditions: Conditions = {
-  latency: Timeline.micros("1 millis"),
+  latency: micros("1 millis"),
   jitter: 0,
   bandwidth: null,
   loss: 0,

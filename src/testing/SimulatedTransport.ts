@@ -17,8 +17,8 @@ import { short } from "../schema/PeerId.ts"
 import { Identity } from "../services/Identity.ts"
 import { DialError, type Link, ListenError, type Protocol, Transport } from "../services/Transport.ts"
 import { type Medium, portKey } from "./Medium.ts"
+import { micros } from "./Plan.ts"
 import { SimulatedLink } from "./SimulatedLink.ts"
-import { micros } from "./Timeline.ts"
 import { ephemeralFirst, type Host, type Place, zoned } from "./Topology.ts"
 
 /** TCP asks again after one second, then after twice as long, and so on. */

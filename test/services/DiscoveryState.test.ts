@@ -132,3 +132,23 @@ describe("Newcomers", () => {
     assert.isAtLeast(answers, 50 * 50)
   })
 })
+
+describe("Meanings", () => {
+  it("are what they would be without memory, of each source, and as few as allowed", () => {
+    const self = { id: someId(0), instance: someInstance(0) }
+    const meanings = new State.Meanings(self, 8)
+    for (let n = 0; n < 100; n++) {
+      const payload = encode(announcement(n % 12, { port: 7000 + (n % 5) }))
+      for (const host of ["192.0.2.1", "192.0.2.2", "224.0.0.1", "no address"]) {
+        const datagram = { payload, from: { host, port: 50_001 } }
+        assert.deepStrictEqual(meanings.of(datagram), State.meaning(self, datagram))
+        assert.deepStrictEqual(meanings.of({ ...datagram, payload: payload.slice() }), State.meaning(self, datagram))
+        assert.isAtMost(meanings.size, 8)
+      }
+    }
+    assert.strictEqual(
+      meanings.of({ payload: new Uint8Array(512), from: { host: "192.0.2.1", port: 1 } })._tag,
+      "Nothing"
+    )
+  })
+})
