@@ -4,16 +4,19 @@
  * reconnects again and again, and sends a file before, during and after.
  *
  *     npm run build && node bench/flood.ts [--seconds 20] [--idle 2000] [--handshakes 200] [--datagrams 50000]
+ *                                          [--profile DIRECTORY]
  *
- * Loopback only. The node, the friend and the flood are processes of their own; on two cores they share them, so the
- * transfer's share is the worst case. Stops by itself and leaves nothing behind.
+ * Loopback only. The node, the friend and the flood are processes of their own, which share the processors: what the
+ * flood takes of them it takes from the transfer too. So the transfer is measured once more beside a process that does
+ * nothing but take as much: the share of that is what the flood costs where it comes from another machine. Stops by
+ * itself and leaves nothing behind.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { createSocket } from "node:dgram"
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
 import * as net from "node:net"
-import { tmpdir } from "node:os"
+import { availableParallelism, tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import * as tls from "node:tls"
@@ -30,9 +33,12 @@ const { values } = parseArgs({
     idle: { type: "string", default: "2000" },
     handshakes: { type: "string", default: "200" },
     datagrams: { type: "string", default: "50000" },
-    // The flood itself, as a process of its own.
+    // Where the node that is flooded writes a profile of its processor.
+    profile: { type: "string" },
+    // The flood itself, as a process of its own; and one that only takes this share of a processor.
     port: { type: "string" },
-    udp: { type: "string" }
+    udp: { type: "string" },
+    burn: { type: "string" }
   }
 })
 const seconds = Math.min(120, Number(values.seconds))
@@ -112,14 +118,32 @@ const flood = async (port: number, udp: number): Promise<void> => {
     }
     socket.close()
   }
+  const before = process.cpuUsage()
   await Promise.all([keepIdle(), shake(), shoot()])
-  process.stdout.write(`${JSON.stringify(done)}\n`)
+  const { system, user } = process.cpuUsage(before)
+  process.stdout.write(`${JSON.stringify({ ...done, cpu: (system + user) / 1e6 / seconds })}\n`)
   process.exit(0)
 }
 
+/** Takes this share of a processor until it is killed, in slices of 10 ms. */
+const burn = async (share: number): Promise<void> => {
+  while (true) {
+    const began = process.cpuUsage()
+    const slept = delay(10)
+    while (true) {
+      const { system, user } = process.cpuUsage(began)
+      if (system + user >= Math.min(1, share) * 10_000) break
+    }
+    await slept
+  }
+}
+
 const children: Array<ChildProcess> = []
-const start = (args: ReadonlyArray<string>): ChildProcess & { printed: () => string } => {
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...args], {
+const start = (
+  args: ReadonlyArray<string>,
+  options: ReadonlyArray<string> = []
+): ChildProcess & { printed: () => string } => {
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...options, ...args], {
     stdio: ["ignore", "pipe", "pipe"]
   })
   let text = ""
@@ -137,12 +161,12 @@ const until = async <A>(what: string, ask: () => Promise<A | undefined> | A | un
   throw new Error(`${what}: not within ${wait} ms`)
 }
 
-const up = async (home: string, name: string, udp: number) => {
+const up = async (home: string, name: string, udp: number, options: ReadonlyArray<string> = []) => {
   const dir = join(home, name)
   const discovery = udp === 0 ? ["--no-discovery"] : ["--discovery-port", String(udp)]
   const places = ["--data-dir", dir, "--received", join(dir, "received"), "--name", name, "--host", "127.0.0.1"]
   const ports = ["--port", "0", "--api-port", "0", "--accept", "everyone", "--log-format", "json"]
-  const child = start([kith, "up", ...places, ...ports, ...discovery])
+  const child = start([kith, "up", ...places, ...ports, ...discovery], options)
   const control = await until(`${name} is up`, () => {
     try {
       const { token, url } = JSON.parse(readFileSync(join(dir, "control.json"), "utf8"))
@@ -165,6 +189,15 @@ const up = async (home: string, name: string, udp: number) => {
   return { name, dir, child, call, node: await call("GET", "/api/node") }
 }
 type Up = Awaited<ReturnType<typeof up>>
+
+/** Seconds of processor that it has taken. */
+const cpu = (node: Up): number => {
+  const [user = 0, system = 0] = readFileSync(`/proc/${node.child.pid}/stat`, "utf8")
+    .split(" ")
+    .slice(13, 15)
+    .map(Number)
+  return (user + system) / 100
+}
 
 const rss = (node: Up): number => {
   const kib = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${node.child.pid}/status`, "utf8"))?.[1]
@@ -232,7 +265,8 @@ const main = async (): Promise<void> => {
   const home = mkdtempSync(join(tmpdir(), "kith-flood-"))
   try {
     const udp = 20_000 + (randomBytes(2).readUInt16BE() % 20_000)
-    const target = await up(home, "target", udp)
+    const profiled = values.profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${values.profile}`]
+    const target = await up(home, "target", udp, profiled)
     const friend = await up(home, "friend", 0)
     const address = String(target.node.addresses?.[0] ?? "")
     const port = Number(address.slice(address.lastIndexOf(":") + 1))
@@ -243,13 +277,16 @@ const main = async (): Promise<void> => {
     truncateSync(file, bytes)
 
     await send(friend, target, file, bytes)
+    let before = 0
+    const calmly = setInterval(() => (before = Math.max(before, rss(target))), 100)
     const calm = await send(friend, target, file, bytes)
-    const before = rss(target)
+    clearInterval(calmly)
     const linesBefore = target.child.printed().split("\n").length
-    console.log(`before: transfer ${calm.toFixed(0)} MiB/s, ${before.toFixed(0)} MiB resident`)
+    console.log(`before: transfer ${calm.toFixed(0)} MiB/s, meanwhile at most ${before.toFixed(0)} MiB resident`)
 
     const attacker = start([self, "--port", String(port), "--udp", String(udp), ...process.argv.slice(2)])
     let isFlooding = true
+    const taken = [cpu(target), cpu(friend)]
     let peak = before
     const watch = setInterval(() => (peak = Math.max(peak, rss(target))), 100)
     const ended = new Promise<void>((resolve) => attacker.once("close", () => resolve())).then(
@@ -263,9 +300,15 @@ const main = async (): Promise<void> => {
       ended
     ])
     clearInterval(watch)
+    const [ofTarget, ofFriend] = [target, friend].map((node, at) =>
+      ((cpu(node) - (taken[at] ?? 0)) / seconds).toFixed(2)
+    )
     const did = JSON.parse(attacker.printed().trim().split("\n").at(-1) ?? "{}")
     console.log(
       `flood of ${seconds} s: ${did.idle} idle connections made, ${Math.round(did.handshakes / seconds)} bad handshakes/s, ${Math.round(did.datagrams / seconds).toLocaleString("en")} datagrams/s sent`
+    )
+    console.log(
+      `of ${availableParallelism()} processors the flood took ${did.cpu.toFixed(2)}, the node ${ofTarget}, its friend ${ofFriend}`
     )
     show("a known address connects", sessions)
     show("a message is delivered", messages)
@@ -284,6 +327,12 @@ const main = async (): Promise<void> => {
     console.log(
       `after: transfer ${rates.map((rate) => rate.toFixed(0)).join(", ")} MiB/s, ${recovered} s; ${rss(target).toFixed(0)} MiB resident`
     )
+    const other = start([self, "--burn", String(did.cpu)])
+    const beside = await send(friend, target, file, bytes)
+    other.kill("SIGKILL")
+    console.log(
+      `beside a process that only takes as much as the flood: ${beside.toFixed(0)} MiB/s; the flooded one had ${Math.round((flooded / beside) * 100)} % of that`
+    )
   } finally {
     const ends = children.map((child) =>
       child.exitCode === null ? new Promise((resolve) => child.once("close", resolve)) : null
@@ -295,5 +344,6 @@ const main = async (): Promise<void> => {
   }
 }
 
-if (values.port !== undefined && values.udp !== undefined) await flood(Number(values.port), Number(values.udp))
+if (values.burn !== undefined) await burn(Number(values.burn))
+else if (values.port !== undefined && values.udp !== undefined) await flood(Number(values.port), Number(values.udp))
 else await main()

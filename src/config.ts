@@ -125,6 +125,14 @@ export const limits = {
   peersMax: 4096,
   /** Peers known from announcements alone; the one heard longest ago makes room. */
   discoveredMax: 1024,
+  /**
+   * Announcements of peers that were not heard at that place before, which are followed by a dial: at once and in a
+   * second, in all and from one network. A network of a thousand is known within 10 s; a flood of inventions costs little.
+   */
+  newcomersBurst: 512,
+  newcomersPerSecond: 64,
+  newcomersPerNetworkBurst: 64,
+  newcomersPerNetworkPerSecond: 8,
   /** What is known of peers is written this long after a change, so that many changes are one write. */
   peersWritten: Duration.millis(100),
   /** Addresses remembered for one peer. */

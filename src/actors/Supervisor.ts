@@ -3,6 +3,8 @@
  * are remembered, where they were last; peers that the settings name are dialled until they answer. Its fibers end with
  * the layer, before what they stand on: the order of starting and of stopping is the layers' (app.ts).
  */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -11,8 +13,11 @@ import * as Stream from "effect/Stream"
 import { limits, NodeConfig } from "../config.ts"
 import { type Address, format } from "../schema/Address.ts"
 import { Connection } from "../services/Connection.ts"
-import { Discovery } from "../services/Discovery.ts"
+import { Discovery, type Sighting } from "../services/Discovery.ts"
+import * as Metrics from "../services/Metrics.ts"
+import { OffenceLog } from "../services/OffenceLog.ts"
 import { PeerRegistry } from "../services/PeerRegistry.ts"
+import { Hearsay } from "./Hearsay.ts"
 
 const patience = Schedule.min([Schedule.exponential(limits.redialFirst), Schedule.spaced(limits.redialMax)]).pipe(
   Schedule.jittered
@@ -46,15 +51,32 @@ const recall = Effect.fn("Supervisor.recall")(function* () {
   }
 })
 
+/** Suggests who was heard, unless too many new ones are; one line in a minute says so. */
+const makeFollow = (suggest: Connection["Service"]["suggest"]) => {
+  const hearsay = new Hearsay()
+  const offences = new OffenceLog({ every: Duration.minutes(1), addressesMax: 1 })
+  return Effect.fnUntraced(function* ({ address, id }: Sighting) {
+    const now = yield* Clock.monotonicTimeNanos
+    if (hearsay.isFollowed(id, address, Number(now / 1_000_000n))) return yield* suggest(id, address)
+    yield* Metrics.count(Metrics.newcomersLeftOut, {})
+    const suppressed = offences.note("all", now)
+    if (suppressed === undefined) return
+    yield* Effect.logInfo("More new nodes announce themselves than are dialled").pipe(
+      Effect.annotateLogs({ address: address.host, suppressed })
+    )
+  })
+}
+
 export const layer: Layer.Layer<never, never, Connection | Discovery | PeerRegistry | NodeConfig> = Layer.effectDiscard(
   Effect.gen(function* () {
     const { suggest } = yield* Connection
     const { sightings } = yield* Discovery
     const { peers } = yield* NodeConfig
+    const follow = makeFollow(suggest)
     yield* sightings.pipe(
       // A goodbye can be forged by anyone: the link says when a peer is gone.
       Stream.filter((sighting) => sighting.kind === "here"),
-      Stream.runForEach((sighting) => suggest(sighting.id, sighting.address)),
+      Stream.runForEach(follow),
       Effect.forkScoped({ startImmediately: true })
     )
     yield* Effect.forkScoped(recall())

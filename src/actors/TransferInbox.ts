@@ -14,7 +14,7 @@ import type { PeerId } from "../schema/PeerId.ts"
 import type { Inbound, SessionChange } from "../services/Connection.ts"
 import * as TransferArchive from "../services/TransferArchive.ts"
 import type { Link } from "../services/Transport.ts"
-import { DataLane } from "./DataLane.ts"
+import { broken, DataLane } from "./DataLane.ts"
 import { manifestMax, manifestUnverifiedMax } from "./ManifestBudget.ts"
 import { receiveActor } from "./ReceiveActor.ts"
 import { ReceiveMessage } from "./ReceiveState.ts"
@@ -154,6 +154,8 @@ const receive = Effect.fnUntraced(function* (
 /** An inbound data link: the transfer it names runs it, if its peer is the one that the link proved. */
 export const inbound = (runs: TransferRuns, link: Link): Effect.Effect<void> =>
   Effect.gen(function* () {
+    const peer = yield* runs.tools.registry.get(link.peer)
+    if (Option.exists(peer, ({ trust }) => trust === "blocked")) return yield* broken("its key is blocked")
     const lane = new DataLane(link)
     const { attempt, lane: number, transfer } = yield* lane.attached
     const refuse = (reason: string) => lane.send({ _tag: "AttachReply", accepted: false, reason })

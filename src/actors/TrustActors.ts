@@ -5,6 +5,7 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
@@ -23,6 +24,9 @@ import * as KeyAlarms from "./KeyAlarms.ts"
 import * as Ticketing from "./Ticketing.ts"
 import type { TrustTools } from "./TrustTools.ts"
 import * as Verifying from "./Verifying.ts"
+
+/** How long a blocked peer may take to be told that its transfers are over, before its links are cut. */
+const wordPatience = Duration.millis(200)
 
 type Tag = (typeof Verifying.frameTags)[number] | (typeof Ticketing.frameTags)[number]
 
@@ -89,19 +93,27 @@ const make = Effect.gen(function* () {
     Effect.forkScoped
   )
 
-  const block = Effect.fn("Trust.block")(function* (peer: PeerId) {
-    const trustAt = yield* Clock.currentTimeMillis
-    yield* registry.update(peer, (record) =>
-      record.trust === "blocked" ? record : { ...record, trust: "blocked", trustAt, trustHow: "person" }
-    )
-    yield* Effect.logInfo("A peer is blocked.").pipe(Effect.annotateLogs({ peer }))
-    yield* connection.expel(peer)
+  const endTransfers = Effect.fnUntraced(function* (peer: PeerId) {
     const unfinished = (yield* transfers.list).filter((one) => one.peer === peer && !isOver(one.state))
     // One that ended meanwhile is what was wanted.
     yield* Effect.forEach(unfinished, (one) => Effect.ignore(transfers.cancel(one.id)), {
       concurrency: "unbounded",
       discard: true
     })
+  })
+
+  const block = Effect.fn("Trust.block")(function* (peer: PeerId) {
+    const trustAt = yield* Clock.currentTimeMillis
+    yield* registry.update(peer, (record) =>
+      record.trust === "blocked" ? record : { ...record, trust: "blocked", trustAt, trustHow: "person" }
+    )
+    yield* Effect.logInfo("A peer is blocked.").pipe(Effect.annotateLogs({ peer }))
+    // While there still is a session it can carry the word; a peer that does not listen is not waited for.
+    // Whoever asked may have gone meanwhile, but a block is never left half done.
+    yield* Effect.exit(Effect.interruptible(Effect.timeoutOption(endTransfers(peer), wordPatience)))
+    yield* connection.expel(peer)
+    // What it offered in between.
+    yield* endTransfers(peer)
   }, Effect.uninterruptible)
 
   const unblock = Effect.fn("Trust.unblock")(function* (peer: PeerId) {

@@ -27,6 +27,10 @@ export const helloFailures = counter(
 export const dialFailures = counter("kith_dial_failures_total", "Dials that did not become a link, by reason")
 export const apiRefusals = counter("kith_api_refused_total", "Requests to the API that were refused, by reason")
 export const transfersEnded = counter("kith_transfers_total", "Transfers that are over, by direction and outcome")
+export const newcomersLeftOut = counter(
+  "kith_newcomers_left_out_total",
+  "Announcements of new nodes that were not followed by a dial, since too many came"
+)
 
 /** Sampled when somebody asks. */
 export const bytes = counter("kith_link_bytes_total", "Bytes of links on the network, TLS included, by direction")

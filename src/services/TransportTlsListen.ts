@@ -5,12 +5,13 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as net from "node:net"
+import type * as net from "node:net"
 import { limits } from "../config.ts"
 import { type Address, format } from "../schema/Address.ts"
 import type { PeerId } from "../schema/PeerId.ts"
@@ -21,7 +22,8 @@ import * as Metrics from "./Metrics.ts"
 import { networkOf } from "./NetworkOf.ts"
 import { OffenceLog } from "./OffenceLog.ts"
 import * as TlsLink from "./TlsLink.ts"
-import { type Link, ListenError } from "./Transport.ts"
+import type { Link } from "./Transport.ts"
+import { bind } from "./TransportTlsBind.ts"
 import { accepting, identify, type Known, type Security } from "./TransportTlsSecurity.ts"
 
 /** A link that is made once there is a scope to hold it. */
@@ -57,7 +59,13 @@ export const listen = Effect.fnUntraced(function* (options: {
 }) {
   const offended = makeReport()
   const report = makeTrouble()
-  const handshake = makeHandshake(options.security)
+  const gate = new HandshakeGate({
+    max: limits.handshakesMax,
+    perNetworkMax: limits.handshakesPerNetworkMax,
+    perAddressMax: limits.handshakesPerAddressMax,
+    waitingMax: limits.handshakesWaitingMax
+  })
+  const handshake = makeHandshake(options.security, gate)
   const quota = new LinkQuota({
     max: limits.linksMax,
     perNetworkMax: limits.linksPerNetworkMax,
@@ -71,63 +79,65 @@ export const listen = Effect.fnUntraced(function* (options: {
       }),
       () => Effect.sync(() => quota.leave(peer, remote.host))
     )
-  const connection = Effect.fnUntraced(function* (raw: net.Socket, remote: Address) {
+  const connection = Effect.fnUntraced(function* (raw: net.Socket, remote: Address, turn: Turn) {
     yield* Effect.addFinalizer(() => TlsLink.destroyed(raw))
-    const inbound = yield* handshake(raw, remote)
+    const inbound = yield* handshake(raw, remote, turn)
     yield* counted(inbound.peer, remote)
     yield* options.deliver(inbound)
   }, Effect.scoped)
   // The set is closed after the listener: finalizers run in reverse, so nobody comes in behind the last.
   const run = yield* FiberSet.makeRuntime<never, void>()
-  const server = yield* bind(options, (raw) => {
+  const bound = yield* bind(options, (raw) => {
     // An error before there is anything to end: `close` follows it.
     raw.on("error", () => {})
     const remote = TlsLink.remoteOf(raw)
     if (remote === undefined) return raw.destroy()
+    const turn = askForTurn(gate, remote.host)
+    if (turn.ticket.state === "gone") {
+      // In a flood there are thousands of these a second: no fiber, no scope, no farewell.
+      raw.resetAndDestroy()
+      return void run(offended(remote, crowded()))
+    }
     run(
-      connection(raw, remote).pipe(
+      connection(raw, remote, turn).pipe(
         Effect.catchTag("Offence", (offence) => offended(remote, offence)),
         Effect.catchCause((cause) =>
           Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("An inbound connection failed", cause)
-        )
+        ),
+        Effect.ensuring(Effect.sync(() => gate.leave(turn.ticket)))
       )
     )
   })
-  server.on("error", (error) => run(report(error)))
-  const bound = server.address()
-  return typeof bound === "object" && bound !== null
-    ? { host: bound.address, port: bound.port }
-    : yield* Effect.die(new Error("a listener without an address"))
+  for (const server of bound.servers) server.on("error", (error) => run(report(error)))
+  return { host: bound.host, port: bound.port }
 })
 
+/** A place in the gate, and who waits for it. */
+interface Turn {
+  readonly ticket: Ticket
+  /** Resumed once with whether it may begin. */
+  readonly decided: Effect.Effect<boolean>
+}
+
+/** Enters at once, in the order of arrival. */
+const askForTurn = (gate: HandshakeGate, host: string): Turn => {
+  const decided = Deferred.makeUnsafe<boolean>()
+  const ticket = gate.enter(host, (admitted) => void Deferred.doneUnsafe(decided, Effect.succeed(admitted)))
+  return { ticket, decided: Deferred.await(decided) }
+}
+
+const crowded = () => new Offence({ reason: "too many connections wait" })
+
 /** Gate and handshake: who is at the other end. */
-const makeHandshake = (security: Security) => {
-  const gate = new HandshakeGate({
-    max: limits.handshakesMax,
-    perNetworkMax: limits.handshakesPerNetworkMax,
-    perAddressMax: limits.handshakesPerAddressMax,
-    waitingMax: limits.handshakesWaitingMax
-  })
-  const turn = (remote: Address) =>
-    Effect.acquireRelease(
-      Effect.callback<Ticket, Offence>((resume) => {
-        const ticket = gate.enter(remote.host, (admitted) =>
-          resume(
-            Effect.suspend(() =>
-              admitted ? Effect.succeed(ticket) : Effect.fail(new Offence({ reason: "too many connections wait" }))
-            )
-          )
-        )
-        return Effect.sync(() => gate.leave(ticket))
-      }),
-      (ticket) => Effect.sync(() => gate.leave(ticket)),
-      { interruptible: true }
-    )
-  return Effect.fnUntraced(function* (raw: net.Socket, remote: Address) {
-    yield* Effect.timeoutOrElse(turn(remote), {
+const makeHandshake = (security: Security, gate: HandshakeGate) =>
+  Effect.fnUntraced(function* (raw: net.Socket, remote: Address, turn: Turn) {
+    // Only the handshake has a place: what comes after it is counted elsewhere.
+    yield* Effect.addFinalizer(() => Effect.sync(() => gate.leave(turn.ticket)))
+    const admitted = yield* Effect.timeoutOrElse(turn.decided, {
       duration: limits.handshakeTurn,
       orElse: () => Effect.fail(new Offence({ reason: `no turn within ${Duration.format(limits.handshakeTurn)}` }))
     })
+    if (!admitted) return yield* crowded()
     if (raw.destroyed) return yield* new Offence({ reason: hungUp, isGone: true })
     const wire = TlsLink.acceptWire(raw, accepting(security))
     const known = yield* Effect.timeoutOrElse(secured(wire), {
@@ -136,7 +146,6 @@ const makeHandshake = (security: Security) => {
     })
     return { ...known, remote, open: TlsLink.make(wire, { ...known, side: "accepted", remote }) }
   }, Effect.scoped)
-}
 
 const secured = ({ socket }: TlsLink.Wire): Effect.Effect<Known, Offence> =>
   Effect.callback((resume) => {
@@ -188,47 +197,3 @@ const makeTrouble = () => {
     )
   })
 }
-
-/** Connections that the system keeps until we take them: where it runs over in a flood, a friend waits for seconds. */
-const backlog = 4096
-
-interface Place {
-  readonly host: string
-  readonly port: number
-  readonly portIsFixed: boolean
-}
-
-/** The wanted place; where there is no IPv6, all of IPv4; where the port is taken and nobody chose it, any other. */
-const bind = (place: Place, receive: (raw: net.Socket) => void): Effect.Effect<net.Server, ListenError, Scope.Scope> =>
-  bindOnce(place, receive).pipe(
-    Effect.catch((code) => {
-      if ((code === "EAFNOSUPPORT" || code === "EADDRNOTAVAIL") && place.host === "::") {
-        return bind({ ...place, host: "0.0.0.0" }, receive)
-      }
-      if (code === "EADDRINUSE" && !place.portIsFixed && place.port !== 0) {
-        return bind({ ...place, port: 0 }, receive)
-      }
-      const address = place.host.includes(":") ? `[${place.host}]:${place.port}` : `${place.host}:${place.port}`
-      return Effect.fail(new ListenError({ address, detail: bindProblems[code] ?? code }))
-    })
-  )
-
-const bindProblems: Record<string, string> = {
-  EADDRINUSE: "another program listens on that port",
-  EADDRNOTAVAIL: "this machine has no such address",
-  EACCES: "this user may not listen on that port",
-  ENOTFOUND: "no machine is known by that name"
-}
-
-const bindOnce = (place: Place, receive: (raw: net.Socket) => void): Effect.Effect<net.Server, string, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.callback<net.Server, string>((resume) => {
-      // Paused: not a byte is read before the gate has let it through.
-      const server = net.createServer({ pauseOnConnect: true, noDelay: true }, receive)
-      server.once("error", (error) => resume(Effect.fail(TlsLink.reasonOf(error))))
-      server.listen({ host: place.host, port: place.port, ipv6Only: false, backlog }, () =>
-        resume(Effect.succeed(server))
-      )
-    }),
-    (server) => Effect.sync(() => server.close())
-  )

@@ -37,7 +37,11 @@ export const start = Effect.fnUntraced(function* (node: SimulatedNode, options: 
   const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => elapse(Scope.close(scope, Exit.void)))
   const cancelled: Array<TransferId> = []
   const transfer = Layer.mock(Transfer, {
-    list: Effect.sync(() => options.transfers ?? []),
+    list: Effect.sync(() =>
+      (options.transfers ?? []).map((one) =>
+        cancelled.includes(one.id) ? { ...one, state: "cancelled" as const } : one
+      )
+    ),
     cancel: (id) =>
       Effect.suspend(() => {
         cancelled.push(id)

@@ -35,6 +35,7 @@ import { Identity } from "../../src/services/Identity.ts"
 import { PeerRegistry } from "../../src/services/PeerRegistry.ts"
 import { Transfer } from "../../src/services/Transfer.ts"
 import { Transport } from "../../src/services/Transport.ts"
+import { Trust } from "../../src/services/Trust.ts"
 import * as TransportTls from "../../src/services/TransportTls.ts"
 
 /** A directory that is gone when the scope ends. */
@@ -130,7 +131,8 @@ export const startNode = Effect.fnUntraced(function* (settings: Partial<NodeSett
     connection: Context.get(context, Connection),
     discovery: Context.get(context, Discovery),
     registry: Context.get(context, PeerRegistry),
-    transfer: Context.get(context, Transfer)
+    transfer: Context.get(context, Transfer),
+    trust: Context.get(context, Trust)
   }
 })
 export type Node = Effect.Success<ReturnType<typeof startNode>>

@@ -254,6 +254,49 @@ describe("a listener over TLS", () => {
     "cannot listen on 127.0.0.1:PORT: another program listens on that port. " +
     "Choose another port with --port, or stop what uses it"
 
+  it.live(
+    "has its port alone, though several listeners of its own share it, and nodes that begin at once have others",
+    () =>
+      Effect.gen(function* () {
+        const { at, close } = yield* rawServer(() => {})
+        close()
+        // The port is free again; both want it.
+        const nodes = yield* Effect.all(
+          Array.from({ length: 6 }, () => startNode({ port: at.port })),
+          { concurrency: "unbounded" }
+        )
+        assert.strictEqual(new Set(nodes.map(({ transport }) => transport.port)).size, 6)
+        for (const node of nodes) {
+          const links = yield* incoming(node)
+          const [other] = nodes.filter((each) => each !== node)
+          // Whichever of its listeners takes it: the key is always the one node's.
+          for (let n = 0; n < 16; n++) {
+            const link = yield* Effect.orDie((other ?? node).transport.dial(node.address, { protocol: "kith/1" }))
+            assert.strictEqual(link.peer, node.id)
+            yield* Effect.andThen(links.next, link.close)
+          }
+        }
+      })
+  )
+
+  it.live("takes a port that another program shares for its own no more than one that is taken", () =>
+    Effect.gen(function* () {
+      const shared = yield* Effect.acquireRelease(
+        Effect.callback<net.Server>((resume) => {
+          const server = net.createServer((socket) => void socket.destroy())
+          server.listen({ port: 0, host: "127.0.0.1", reusePort: process.platform === "linux" }, () =>
+            resume(Effect.succeed(server))
+          )
+        }),
+        (server) => Effect.sync(() => server.close())
+      )
+      const bound = shared.address()
+      const port = typeof bound === "object" && bound !== null ? bound.port : 0
+      const node = yield* startNode({ port })
+      assert.notStrictEqual(node.transport.port, port)
+    })
+  )
+
   it.live("refuses an address that is not this machine's", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(startNode({ host: "192.0.2.1" }))
@@ -281,6 +324,17 @@ describe("a listener over TLS", () => {
         else waiting.resume().once("close", () => resume(Effect.void))
       })
       yield* link.close
+      // Node counts a socket until it has told of its close.
+      const settled = (turns: number): Effect.Effect<void> =>
+        Effect.flatMap(openSockets, (now) =>
+          now === before || turns === 0
+            ? Effect.void
+            : Effect.andThen(
+                Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void))),
+                settled(turns - 1)
+              )
+        )
+      yield* settled(100)
       assert.strictEqual(yield* openSockets, before)
     })
   )
