@@ -13,8 +13,11 @@ import { networkInterfaces } from "node:os"
 import { dirname, join } from "node:path"
 import { limits, NodeConfig } from "../config.ts"
 import { format } from "../schema/Address.ts"
+import type { Alarm } from "../schema/Alarm.ts"
 import type { Finding } from "../schema/Finding.ts"
+import { short } from "../schema/PeerId.ts"
 import { inert } from "../schema/Text.ts"
+import { Alarms } from "../services/Alarms.ts"
 import { Discovery, type InterfaceReport, type Sighting } from "../services/Discovery.ts"
 import * as Doctor from "../services/Doctor.ts"
 import { PeerRegistry } from "../services/PeerRegistry.ts"
@@ -144,6 +147,16 @@ export const describe = (reports: ReadonlyArray<InterfaceReport>): ReadonlyArray
   })
 }
 
+/** What must be seen and nobody has put away. Pure. */
+const alarming = (alarms: ReadonlyArray<Alarm>): ReadonlyArray<Finding> =>
+  alarms.map(({ id, peer, text }) => ({
+    check: "alarm",
+    subject: short(peer),
+    severity: "problem",
+    text,
+    remedy: `Once it is understood: kith alarms --dismiss ${id.slice(0, 8)}`
+  }))
+
 /** A peer that was heard this recently is there. */
 const recent = Duration.toSeconds(limits.announce) * 3
 
@@ -156,6 +169,7 @@ export const ofNode = Effect.gen(function* () {
   const discovery = yield* Discovery
   const registry = yield* PeerRegistry
   const transport = yield* Transport
+  const { list: open } = yield* Alarms
   const seconds = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e9)
   const began = yield* seconds
   /** Since when, and when last, each was heard; the one heard longest ago first. */
@@ -202,7 +216,8 @@ export const ofNode = Effect.gen(function* () {
       unreached: yield* unreached
     })
     const { dataDir, received } = config
-    return [...node, ...(yield* ofMachine({ dataDir, received, ports: [] }))]
+    const alarms = alarming(yield* open)
+    return [...node, ...alarms, ...(yield* ofMachine({ dataDir, received, ports: [] }))]
   })
   return { findings }
 })

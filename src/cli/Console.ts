@@ -15,16 +15,21 @@ import type { Peer } from "../schema/Peer.ts"
 import { type PeerId, short } from "../schema/PeerId.ts"
 import { inert, inertLines } from "../schema/Text.ts"
 import type { Verification } from "../schema/Verification.ts"
+import { Alarms } from "../services/Alarms.ts"
 import { Events } from "../services/Events.ts"
 import { Identity } from "../services/Identity.ts"
 import { PeerRegistry } from "../services/PeerRegistry.ts"
 import { Transfer as Transfers } from "../services/Transfer.ts"
 import { Transport } from "../services/Transport.ts"
+import * as Asking from "./Asking.ts"
 import * as Output from "./Output.ts"
 import * as Progress from "./Progress.ts"
 import type { LogFormat } from "./Settings.ts"
 import { typedLines } from "./TypedLines.ts"
-import { remarks, shortLength } from "./transfers.ts"
+import { remarks } from "./Account.ts"
+
+/** Lines of anything that may be long below a transfer that is over. */
+const remarksMax = 10
 
 /** A path as it is shortest from here. */
 const fromHere = (path: string): string => {
@@ -62,6 +67,7 @@ export const attend = Effect.gen(function* () {
   const registry = yield* PeerRegistry
   const events = yield* Events
   const transfers = yield* Transfers
+  const alarms = yield* Alarms
   const nameOf = (id: PeerId) =>
     Effect.map(registry.get(id), (found) =>
       Option.match(found, { onNone: () => short(id), onSome: (peer) => inert(peer.name) || short(id) })
@@ -75,16 +81,14 @@ export const attend = Effect.gen(function* () {
     )
   const states = new Map<Transfer["id"], Transfer["state"]>()
   const here = new Set<PeerId>()
-  /** Offers without an answer, the oldest first. */
-  const offers = new Map<Transfer["id"], Transfer>()
+  const asking = Asking.make(transfers)
 
   const transferChanged = Effect.fnUntraced(function* (transfer: Transfer) {
     const before = states.get(transfer.id)
     if (before === transfer.state || transfer.direction !== "receive") return
     states.set(transfer.id, transfer.state)
     if (isOver(transfer.state)) states.delete(transfer.id)
-    if (transfer.state === "offered") offers.set(transfer.id, transfer)
-    else offers.delete(transfer.id)
+    asking.changed(transfer)
     const about = { name: yield* nameOf(transfer.peer), trust: yield* trustOf(transfer.peer), into }
     for (const line of received(transfer, { ...about, known: before !== undefined })) yield* Output.line(line)
   })
@@ -122,43 +126,16 @@ export const attend = Effect.gen(function* () {
     }
   }
 
-  const decide = Effect.fnUntraced(function* (answer: Answer) {
-    const asked = [...offers.values()].slice(0, answer.all ? undefined : 1)
-    if (asked.length === 0) return yield* Output.line("nothing is offered")
-    for (const { id, name } of asked) {
-      yield* (answer.accept ? transfers.accept(id, {}) : transfers.decline(id)).pipe(
-        Effect.andThen(Output.line(`${answer.accept ? "taken" : "declined"}: ${inert(name)}`)),
-        Effect.catch((error) => Output.line(inert(error.message)))
-      )
-    }
-  })
-
   yield* Effect.forkScoped(Stream.runForEach(events.stream, print), { startImmediately: true })
+  // What happened in earlier runs, and waits for someone.
+  for (const alarm of yield* alarms.list) yield* Output.line(`ALARM: ${inert(alarm.text)}`)
+  for (const transfer of (yield* transfers.list).toReversed()) {
+    if (transfer.state === "offered") yield* transferChanged(transfer)
+  }
   if (!process.stdin.isTTY) return
   const typed = yield* typedLines
-  yield* typed.pipe(
-    Stream.runForEach((line) => {
-      if (line.trim() === "") return Effect.void
-      const answer = answerOf(line)
-      return answer === null ? Output.line("y or n answers the oldest offer, Y or N all of them") : decide(answer)
-    }),
-    Effect.forkScoped
-  )
+  yield* typed.pipe(Stream.runForEach(asking.typed), Effect.forkScoped)
 })
-
-/** What is answered to offers: to the oldest, or to all that wait. */
-export interface Answer {
-  readonly accept: boolean
-  readonly all: boolean
-}
-
-/** What a line means as an answer, or null where it means none. Pure. */
-export const answerOf = (line: string): Answer | null => {
-  const word = line.trim()
-  if (word === "Y" || word === "N") return { accept: word === "Y", all: true }
-  if (/^(y|yes)$/i.test(word)) return { accept: true, all: false }
-  return /^(n|no)$/i.test(word) ? { accept: false, all: false } : null
-}
 
 /** What a person is told of a comparison of words; what was asked for here is told where it was asked. Pure. */
 const comparison = (verification: Verification, name: string): ReadonlyArray<string> => {
@@ -177,23 +154,20 @@ const received = (
 ): ReadonlyArray<string> => {
   const { into, known, name, trust } = about
   const what = Progress.whatOf(transfer)
-  const id = transfer.id.slice(0, shortLength)
   switch (transfer.state) {
     case "offered":
-      return [
-        `${name} (${trust}) offers ${what}, to be stored in ${into}`,
-        process.stdin.isTTY
-          ? `  Take it? y or n; or later: kith accept ${id}`
-          : `  Take it: kith accept ${id}   Refuse it: kith decline ${id}`
-      ]
+      return Asking.question(transfer, { name, trust, into, canAnswer: process.stdin.isTTY })
     case "running":
       return known ? [] : [`${name} sends ${what}`]
     case "done":
-      return [`received ${what} from ${name}`, ...remarks(transfer).map((remark) => `  ${remark}`)]
+      return [`received ${what} from ${name}`, ...remarks(transfer, remarksMax).map((remark) => `  ${remark}`)]
     case "partial":
     case "failed":
     case "cancelled":
-      return [`${what} from ${name}: ${transfer.state}`, ...remarks(transfer).map((remark) => `  ${remark}`)]
+      return [
+        `${what} from ${name}: ${transfer.state}`,
+        ...remarks(transfer, remarksMax).map((remark) => `  ${remark}`)
+      ]
     default:
       return []
   }

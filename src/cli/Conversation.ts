@@ -7,22 +7,29 @@ import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { resolve } from "node:path"
 import type { Event } from "../schema/Event.ts"
+import type { Message } from "../schema/Message.ts"
 import { isOver, type Transfer } from "../schema/Offer.ts"
 import type { PeerId } from "../schema/PeerId.ts"
 import { inert, inertLines } from "../schema/Text.ts"
 import * as ChatLine from "./ChatLine.ts"
 import type { Client } from "./Client.ts"
 import { Failed } from "./Ending.ts"
-import { describe } from "./history.ts"
+import { describe, markShown } from "./history.ts"
 import { names, type Names } from "./Names.ts"
 import * as Progress from "./Progress.ts"
 import { outcome as said } from "./say.ts"
 import { outcome as sent } from "./send.ts"
 import * as Terminal from "./Terminal.ts"
-import { shortLength } from "./transfers.ts"
+import { remarks, shortId } from "./Account.ts"
+
+/** Lines of anything that may be long below a transfer that is over. */
+const remarksMax = 5
 
 /** Messages shown at the beginning. */
 const shownAtFirst = 20
+
+/** The same where more are unread. */
+const shownMax = 200
 
 /** Milliseconds in which a connected peer has a message; the next line is read after that. */
 const patience = 300
@@ -47,6 +54,10 @@ export const converse = Effect.fn("cli.converse")(function* (client: Client, fir
     return print(to === null ? line : `${line}; you talk to ${nameOf(to.id)}`)
   })
 
+  /** On a terminal, what is shown is read. */
+  const seen = (messages: ReadonlyArray<Message>, isOfPeer: boolean) =>
+    terminal.isInteractive ? Effect.ignore(markShown(client, messages, { me, isOfPeer })) : Effect.void
+
   const peerChanged = Effect.fnUntraced(function* (peer: Extract<Event, { readonly _tag: "PeerChanged" }>["peer"]) {
     const was = here.get(peer.id)
     if (peer.state === "connected") {
@@ -63,7 +74,7 @@ export const converse = Effect.fn("cli.converse")(function* (client: Client, fir
     if (isOver(transfer.state)) states.delete(transfer.id)
     if (transfer.state === "offered" && transfer.direction === "receive") {
       offers.set(transfer.id, transfer)
-      const id = transfer.id.slice(0, shortLength)
+      const id = shortId(transfer)
       return yield* print(
         `* ${nameOf(transfer.peer)} offers ${Progress.whatOf(transfer)}: /accept ${id} or /decline ${id}`
       )
@@ -75,7 +86,7 @@ export const converse = Effect.fn("cli.converse")(function* (client: Client, fir
         ? sent(transfer, nameOf)
         : [
             `${transfer.state}: ${Progress.whatOf(transfer)} from ${nameOf(transfer.peer)}`,
-            ...transfer.published.map((path) => `  in ${inert(path)}`)
+            ...remarks(transfer, remarksMax).map((remark) => `  ${remark}`)
           ]
     for (const line of lines) yield* print(`* ${line}`)
   })
@@ -86,7 +97,8 @@ export const converse = Effect.fn("cli.converse")(function* (client: Client, fir
         const { message } = event
         if (message.from === me) return Effect.void
         const aside = message.to === null ? "" : " (to you)"
-        return print(`${nameOf(message.from)}${aside}: ${inertLines(message.text).replaceAll("\n", "\n  ")}`)
+        const text = inertLines(message.text).replaceAll("\n", "\n  ")
+        return Effect.andThen(print(`${nameOf(message.from)}${aside}: ${text}`), seen([message], false))
       }
       case "PeerChanged":
         return peerChanged(event.peer)
@@ -160,10 +172,11 @@ export const converse = Effect.fn("cli.converse")(function* (client: Client, fir
   for (const peer of yield* client.peers.list()) {
     if (peer.state === "connected") here.set(peer.id, nameOf(peer.id))
   }
-  const latest = yield* client.messages.history({
-    query: { limit: shownAtFirst, ...(to !== null && { peer: to.id }) }
-  })
+  const unread = (yield* client.messages.unread()).items.reduce((sum, { count }) => sum + count, 0)
+  const limit = Math.min(Math.max(shownAtFirst, unread), shownMax)
+  const latest = yield* client.messages.history({ query: { limit, ...(to !== null && { peer: to.id }) } })
   for (const message of latest) yield* print(describe(message, me, nameOf))
+  yield* seen(latest, to !== null)
   yield* who
   for (const transfer of yield* client.transfers.list()) {
     if (isOver(transfer.state)) continue

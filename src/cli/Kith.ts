@@ -4,6 +4,7 @@ import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import { programVersion } from "../config.ts"
 import { accept } from "./accept.ts"
+import { alarms } from "./alarms.ts"
 import { add } from "./add.ts"
 import { block, unblock } from "./block.ts"
 import { cancel } from "./cancel.ts"
@@ -53,6 +54,7 @@ export const run = Command.runWith(
       priority,
       cancel,
       set,
+      alarms,
       open,
       doctor
     ])

@@ -1,5 +1,6 @@
 /** What verbs print. Names and texts that peers chose are made inert on the way, so that none can steer a terminal. */
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { inert } from "../schema/Text.ts"
 
 /** One line on stdout. The text must be inert already. */
@@ -14,6 +15,19 @@ export const json = (value: unknown): Effect.Effect<void> =>
 
 /** One JSON document on a line of its own, for streams of them. */
 export const jsonLine = (value: unknown): Effect.Effect<void> => line(JSON.stringify(value).replace(unsafe, escape))
+
+/** One JSON document on stdout, an array, written element by element as they come. */
+export const jsonArray = <A, E, R>(values: Stream.Stream<A, E, R>): Effect.Effect<void, E, R> =>
+  Effect.gen(function* () {
+    let before = "[\n"
+    yield* Stream.runForEach(values, (value) =>
+      Effect.sync(() => {
+        process.stdout.write(`${before}  ${JSON.stringify(value).replace(unsafe, escape)}`)
+        before = ",\n"
+      })
+    )
+    yield* line(before === ",\n" ? "\n]" : "[]")
+  })
 
 // oxlint-disable-next-line no-control-regex -- finding control characters is the point
 const unsafe = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
@@ -56,7 +70,7 @@ export const bytes = (count: number): string => {
 }
 
 /** `1 file`, `3 files`. */
-export const count = (number: number, one: string): string => `${number} ${one}${number === 1 ? "" : "s"}`
+export const count = (number: number, one: string, many = `${one}s`): string => `${number} ${number === 1 ? one : many}`
 
 /** `45 s`, `12 min`, `3 h 5 min`. */
 export const duration = (seconds: number): string => {

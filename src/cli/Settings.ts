@@ -8,8 +8,10 @@ import * as Schema from "effect/Schema"
 import { isAbsolute, join, resolve } from "node:path"
 import { NodeConfig, type NodeSettings } from "../config.ts"
 import { type Address, parse } from "../schema/Address.ts"
+import { ConflictPolicy } from "../schema/Offer.ts"
 import { AcceptPolicy } from "../schema/Peer.ts"
 import { byteLength, inert, Name, nameMaxBytes } from "../schema/Text.ts"
+import { capAllowed, speedOf } from "./Speeds.ts"
 
 /** What is known of the machine and the shell that runs the command. */
 export interface Surroundings {
@@ -31,6 +33,9 @@ export interface Typed {
   readonly "no-discovery"?: string | undefined
   readonly peer?: string | undefined
   readonly accept?: string | undefined
+  readonly conflict?: string | undefined
+  readonly "send-cap"?: string | undefined
+  readonly "receive-cap"?: string | undefined
   readonly "api-port"?: string | undefined
   readonly "log-format"?: string | undefined
   readonly "log-level"?: string | undefined
@@ -157,6 +162,8 @@ export const readSettings = (typed: Typed, around: Surroundings): Result.Result<
   Result.gen(function* () {
     const read = <A>(flag: Flag, fallback: A, allowed: string, from: (text: string) => A | undefined) =>
       setting<A>(typed, around.env, flag, fallback, allowed, from)
+    const cap = (flag: "send-cap" | "receive-cap") =>
+      read<number | null>(flag, null, capAllowed, (text) => Option.getOrUndefined(speedOf(text)))
     const wholePort = "a port from 1 to 65535, or 0 for any free one"
     const chosenPort = yield* read<number | null>("port", null, wholePort, port(0))
     const node: NodeSettings = {
@@ -187,7 +194,14 @@ export const readSettings = (typed: Typed, around: Surroundings): Result.Result<
         AcceptPolicy.literals.join(", "),
         oneOf(AcceptPolicy.literals)
       ),
-      conflict: defaults.conflict,
+      conflict: yield* read<ConflictPolicy>(
+        "conflict",
+        defaults.conflict,
+        ConflictPolicy.literals.join(", "),
+        oneOf(ConflictPolicy.literals)
+      ),
+      sendCap: yield* cap("send-cap"),
+      receiveCap: yield* cap("receive-cap"),
       apiPort: yield* read<number>("api-port", defaults.apiPort, wholePort, port(0)),
       fallbacks: (["name", "accept"] as const).filter((flag) => givenTo(typed, around.env, flag) === undefined)
     }

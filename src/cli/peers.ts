@@ -1,10 +1,14 @@
 /** `kith peers`: everyone this node knows; with `--watch` also what changes about them. */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
+import type { Alarm } from "../schema/Alarm.ts"
+import type { UnreadCounts } from "../schema/Api.ts"
 import type { Event } from "../schema/Event.ts"
 import type { Peer } from "../schema/Peer.ts"
-import { short } from "../schema/PeerId.ts"
+import { type PeerId, short } from "../schema/PeerId.ts"
 import { inert } from "../schema/Text.ts"
+import { reminder } from "./alarms.ts"
+import { namesOf } from "./Names.ts"
 import * as Output from "./Output.ts"
 import { json, watch, withNode } from "./Verb.ts"
 import { watching } from "./Watch.ts"
@@ -19,8 +23,22 @@ const row = (peer: Peer): ReadonlyArray<string> => [
   short(peer.id),
   peer.name,
   `${peer.state}${statusOf(peer)}`,
-  peer.trust,
+  `${peer.trust}${peer.accept === null ? "" : `, accept ${peer.accept}`}`,
   peer.addresses[0] ?? ""
+]
+
+/** What waits to be seen, below the table. Pure. */
+export const waiting = (
+  unread: typeof UnreadCounts.Type,
+  alarms: ReadonlyArray<Alarm>,
+  nameOf: (id: PeerId) => string
+): ReadonlyArray<string> => [
+  ...unread.items.map(({ count, peer }) =>
+    peer === null
+      ? `${Output.count(count, "unread message")} to everyone; see: kith history`
+      : `${Output.count(count, "unread message")} from ${nameOf(peer)}; see: kith history --peer ${short(peer)}`
+  ),
+  ...[reminder(alarms)].filter((line) => line !== "")
 ]
 
 /** A change as a line, or null where it is not about peers. Pure. */
@@ -43,12 +61,21 @@ export const peers = Command.make(
         show: () => Effect.succeed((event) => lineOf(event) ?? "")
       })
     }
-    const peers = yield* withNode((client) => client.peers.list())
+    const { alarms, peers, unread } = yield* withNode(
+      Effect.fnUntraced(function* (client) {
+        const peers = yield* client.peers.list()
+        if (json) return { peers, alarms: [], unread: { items: [] } }
+        return { peers, alarms: yield* client.alarms.list(), unread: yield* client.messages.unread() }
+      })
+    )
     if (json) return yield* Output.json(peers)
-    if (peers.length === 0) return yield* Output.line("no peers yet; add one with: kith add HOST:PORT")
-    for (const line of Output.table([["ID", "NAME", "STATE", "TRUST", "ADDRESS"], ...peers.map(row)])) {
-      yield* Output.line(line)
+    if (peers.length === 0) yield* Output.line("no peers yet; add one with: kith add HOST:PORT")
+    else {
+      for (const line of Output.table([["ID", "NAME", "STATE", "TRUST", "ADDRESS"], ...peers.map(row)])) {
+        yield* Output.line(line)
+      }
     }
+    for (const line of waiting(unread, alarms, namesOf(peers))) yield* Output.note(line)
   })
 ).pipe(
   Command.withDescription("List the peers this node knows"),

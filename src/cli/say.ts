@@ -23,10 +23,12 @@ export const outcome = (message: Message, nameOf: Names): ReadonlyArray<string> 
   const delivered = named("delivered", "read")
   const sent = named("sent")
   const queued = named("queued")
+  const expired = named("expired")
   return [
     ...(delivered === "" ? [] : [`delivered to ${delivered}`]),
     ...(sent === "" ? [] : [`sent to ${sent}, not confirmed yet`]),
-    ...(queued === "" ? [] : [`waiting for ${queued}`])
+    ...(queued === "" ? [] : [`waiting for ${queued}; it goes out when they are back`]),
+    ...(expired === "" ? [] : [`not delivered to ${expired}: they did not come back in time`])
   ]
 }
 

@@ -13,15 +13,18 @@ import { Declined, Failed, Usage } from "./Ending.ts"
 import { names, type Names } from "./Names.ts"
 import * as Output from "./Output.ts"
 import * as Progress from "./Progress.ts"
-import { remarks } from "./transfers.ts"
+import { remarks } from "./Account.ts"
 import { json, withNode } from "./Verb.ts"
 
 const see = "kith send --help"
 
+/** Lines of anything that may be long, such as what was left out. `kith transfers ID` shows all that is kept. */
+const remarksMax = 20
+
 /** What became of one transfer, as a line and what belongs below it. Pure. */
 export const outcome = (transfer: Transfer, nameOf: Names): ReadonlyArray<string> => {
   const name = nameOf(transfer.peer)
-  const below = remarks({ ...transfer, error: null }).map((remark) => `  ${remark}`)
+  const below = remarks({ ...transfer, error: null }, remarksMax).map((remark) => `  ${remark}`)
   const why = transfer.error === null ? "" : `: ${inert(transfer.error)}`
   switch (transfer.state) {
     case "done":
@@ -71,9 +74,9 @@ const sendAndFollow = Effect.fnUntraced(function* (
     // What is over stays over: an older event may come after the answer that said so.
     if (before === undefined || isOver(before.state)) return
     all.set(after.id, after)
-    yield* display.update(before, after, current())
+    yield* display.update(after, current())
   })
-  for (const transfer of sent) yield* display.update(undefined, transfer, current())
+  for (const transfer of sent) yield* display.update(transfer, current())
   const over = () => current().every((transfer) => isOver(transfer.state))
   if (!over()) {
     yield* events.pipe(

@@ -7,10 +7,18 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { AcceptPolicy, Availability } from "../schema/Peer.ts"
-import { capMin, type CapsChange, type ProfileChange, StatusText, statusTextMaxBytes } from "../schema/Profile.ts"
-import { inert, Name, nameMaxBytes } from "../schema/Text.ts"
+import {
+  type Caps,
+  type CapsChange,
+  type Profile,
+  type ProfileChange,
+  StatusText,
+  statusTextMaxBytes
+} from "../schema/Profile.ts"
+import { byteLength, inert, Name, nameMaxBytes } from "../schema/Text.ts"
 import { Usage } from "./Ending.ts"
 import * as Output from "./Output.ts"
+import { capAllowed, capsOf, told } from "./Speeds.ts"
 import { json, withNode } from "./Verb.ts"
 
 const see = "kith set --help"
@@ -22,51 +30,26 @@ export type Change =
   /** Of the node, or of the peer that was named. */
   | { readonly _tag: "Caps"; readonly change: CapsChange }
 
-const keys = ["name", "status", "accept", "caps"] as const
+const known: ReadonlyArray<string> = ["name", "status", "accept", "caps"]
 
 const decodeName = Schema.decodeOption(Name)
 const decodeText = Schema.decodeOption(StatusText)
 
-const capsAllowed = `none, or a speed such as 500KiB or 5MB (a second, at least ${capMin / 1024}KiB), or send=SPEED receive=SPEED`
-
-const units: Record<string, number> = { "": 1, k: 1e3, m: 1e6, g: 1e9, ki: 2 ** 10, mi: 2 ** 20, gi: 2 ** 30 }
-
-/** Bytes a second; null: no cap; none where it is no speed. */
-const speedOf = (text: string): Option.Option<number | null> => {
-  if (text === "none") return Option.some(null)
-  const [, number = "", unit = ""] = /^(\d{1,12}(?:\.\d{1,3})?)(|[kmg]i?)b?(?:\/s)?$/i.exec(text) ?? []
-  const speed = Math.round(Number(number) * (units[unit.toLowerCase()] ?? Number.NaN))
-  return number !== "" && speed >= capMin && Number.isSafeInteger(speed) ? Option.some(speed) : Option.none()
-}
-
-/** One speed for both ways, or one for each that is named. */
-const capsOf = (values: ReadonlyArray<string>): Option.Option<CapsChange> => {
-  let change: CapsChange = {}
-  for (const value of values) {
-    const [, way, text = ""] = /^(?:(send|receive)=)?(.+)$/.exec(value) ?? []
-    const speed = speedOf(text)
-    if (Option.isNone(speed) || (way === undefined && values.length > 1)) return Option.none()
-    change = {
-      ...change,
-      ...(way !== "receive" && { send: speed.value }),
-      ...(way !== "send" && { receive: speed.value })
-    }
-  }
-  return Option.some(change)
-}
-
-/** A cap as it is told. */
-const told = (cap: number | null): string => (cap === null ? "no cap" : `${Output.bytes(cap)}/s`)
+const capsAllowed = `${capAllowed}, or send=SPEED receive=SPEED`
 
 const refuse = (problem: string) => Result.fail(new Usage({ problem, see }))
 
 /** Reads KEY VALUE; an error names what was given and what is allowed. Pure. */
 export const read = (key: string, values: ReadonlyArray<string>, ofPeer: boolean): Result.Result<Change, Usage> => {
   const [value = "", ...rest] = values
-  const one = (known: ReadonlyArray<string>) => `"${value}" is no value of ${key}; allowed is ${known.join(", ")}`
+  const one = (allowed: ReadonlyArray<string>) => `"${value}" is no value of ${key}; allowed is ${allowed.join(", ")}`
   if (ofPeer && key !== "accept" && key !== "caps")
     return refuse(`${key} is of this node alone; with --peer go accept and caps`)
-  if (rest.length > 0 && key !== "status" && key !== "caps") return refuse(`${key} takes one value: put it in quotes`)
+  if (!known.includes(key)) return refuse(`there is no setting "${key}"; there are ${known.join(", ")}`)
+  if (values.length === 0) return refuse(`say what ${key} is to be: kith set ${key} VALUE`)
+  if (rest.length > 0 && key !== "status" && key !== "caps") {
+    return refuse(`${key} takes one value, and was given "${values.join(" ")}": put it in quotes`)
+  }
   switch (key) {
     case "name":
       return Option.match(decodeName(value), {
@@ -74,16 +57,19 @@ export const read = (key: string, values: ReadonlyArray<string>, ofPeer: boolean
         onSome: (name) => Result.succeed<Change>({ _tag: "Node", change: { name } })
       })
     case "status": {
-      const status = Availability.literals.find((known) => known === value)
+      const status = Availability.literals.find((one) => one === value)
       if (status === undefined) return refuse(one(Availability.literals))
       return Option.match(decodeText(rest.join(" ")), {
-        onNone: () => refuse(`the text of a status has at most ${statusTextMaxBytes} bytes`),
+        onNone: () =>
+          refuse(
+            `the text of status has ${byteLength(rest.join(" "))} bytes; allowed are ${statusTextMaxBytes}, of text`
+          ),
         onSome: (statusText) => Result.succeed<Change>({ _tag: "Node", change: { status, statusText } })
       })
     }
     case "accept": {
       if (ofPeer && value === "default") return Result.succeed({ _tag: "Peer", accept: null })
-      const accept = AcceptPolicy.literals.find((known) => known === value)
+      const accept = AcceptPolicy.literals.find((one) => one === value)
       if (accept === undefined) return refuse(one([...AcceptPolicy.literals, ...(ofPeer ? ["default"] : [])]))
       return Result.succeed(ofPeer ? { _tag: "Peer", accept } : { _tag: "Node", change: { accept } })
     }
@@ -93,9 +79,56 @@ export const read = (key: string, values: ReadonlyArray<string>, ofPeer: boolean
         onSome: (change) => Result.succeed<Change>({ _tag: "Caps", change })
       })
     default:
-      return refuse(`there is no setting "${key}"; there are ${keys.join(", ")}`)
+      return refuse(`there is no setting "${key}"; there are ${known.join(", ")}`)
   }
 }
+
+const capsTold = ({ receive, send }: Caps): string => `send ${told(send)}, receive ${told(receive)}`
+
+/** The profile as its settings are called, each as it is told. */
+const profileTold = (profile: Profile): Record<string, string> => {
+  const text = profile.statusText === "" ? "" : ` (${inert(profile.statusText)})`
+  return { name: inert(profile.name), status: `${profile.status}${text}`, accept: profile.accept }
+}
+
+/** What is set now, of the node or for one peer. */
+const current = Effect.fnUntraced(function* (peer: Option.Option<string>) {
+  return yield* withNode(
+    Effect.fnUntraced(function* (client) {
+      if (Option.isNone(peer)) {
+        const profile = yield* client.profile.get()
+        const caps = yield* client.profile.caps()
+        return { data: { ...profile, caps }, rows: { ...profileTold(profile), caps: capsTold(caps) } }
+      }
+      const { accept, id } = yield* client.peers.find({ query: { query: peer.value } })
+      const caps = yield* client.profile.peerCaps({ params: { id } })
+      return { data: { accept, caps }, rows: { accept: accept ?? "the node's own", caps: capsTold(caps) } }
+    })
+  )
+})
+
+/** Changes it, and returns what to print: as data, and in a line. */
+const changed = (change: Change, key: string, peer: Option.Option<string>) =>
+  withNode(
+    Effect.fnUntraced(function* (client) {
+      if (change._tag === "Node") {
+        const profile = yield* client.profile.change({ payload: change.change })
+        return { data: profile, line: `${key} is ${profileTold(profile)[key] ?? ""}` }
+      }
+      const found = Option.isNone(peer) ? null : yield* client.peers.find({ query: { query: peer.value } })
+      const whose = found === null ? "" : ` of ${inert(found.name)}`
+      if (change._tag === "Caps") {
+        const payload = change.change
+        const caps = yield* found === null
+          ? client.profile.setCaps({ payload })
+          : client.profile.setPeerCaps({ params: { id: found.id }, payload })
+        return { data: caps, line: `caps${whose} are: ${capsTold(caps)}` }
+      }
+      if (found === null) return { data: null, line: "" }
+      const now = yield* client.trust.accept({ params: { id: found.id }, payload: { accept: change.accept } })
+      return { data: now, line: `accept${whose} is ${now.accept ?? "the node's own"}` }
+    })
+  )
 
 export const set = Command.make(
   "set",
@@ -106,49 +139,33 @@ export const set = Command.make(
       CliFlag.withDescription("Only for this peer: a name, a short id or an id"),
       CliFlag.optional
     ),
-    key: Argument.String("KEY").pipe(Argument.withDescription(keys.join(", "))),
+    key: Argument.String("KEY").pipe(
+      Argument.withDescription(`${known.join(", ")}; without it, what is set now is shown`),
+      Argument.optional
+    ),
     values: Argument.String("VALUE").pipe(
       Argument.withDescription("What it is from now on; status takes a text after its word"),
-      Argument.variadic({ min: 1 })
+      Argument.variadic()
     )
   },
   Effect.fn("cli.set")(function* ({ json, key, peer, values }) {
-    const change = yield* Effect.fromResult(read(key, values, Option.isSome(peer)))
-    if (change._tag === "Peer") {
-      const query = Option.getOrElse(peer, () => "")
-      const changed = yield* withNode((client) =>
-        Effect.flatMap(client.peers.find({ query: { query } }), ({ id }) =>
-          client.trust.accept({ params: { id }, payload: { accept: change.accept } })
-        )
-      )
-      if (json) return yield* Output.json(changed)
-      return yield* Output.line(`accept of ${inert(changed.name)} is ${changed.accept ?? "the node's own"}`)
+    if (Option.isNone(key)) {
+      const { data, rows } = yield* current(peer)
+      if (json) return yield* Output.json(data)
+      for (const line of Output.table(Object.entries(rows))) yield* Output.line(line)
+      return
     }
-    if (change._tag === "Caps") {
-      const payload = change.change
-      const caps = yield* withNode(
-        Effect.fnUntraced(function* (client) {
-          if (Option.isNone(peer)) return yield* client.profile.setCaps({ payload })
-          const { id } = yield* client.peers.find({ query: { query: peer.value } })
-          return yield* client.profile.setPeerCaps({ params: { id }, payload })
-        })
-      )
-      if (json) return yield* Output.json(caps)
-      return yield* Output.line(`caps are: send ${told(caps.send)}, receive ${told(caps.receive)}`)
-    }
-    const profile = yield* withNode((client) => client.profile.change({ payload: change.change }))
-    if (json) return yield* Output.json(profile)
-    const text = profile.statusText === "" ? "" : ` (${inert(profile.statusText)})`
-    const shown = { name: inert(profile.name), status: `${profile.status}${text}`, accept: profile.accept }
-    for (const known of ["name", "status", "accept"] as const)
-      if (known === key) yield* Output.line(`${key} is ${shown[known]}`)
+    const change = yield* Effect.fromResult(read(key.value, values, Option.isSome(peer)))
+    const { data, line } = yield* changed(change, key.value, peer)
+    yield* json ? Output.json(data) : Output.line(line)
   })
 ).pipe(
   Command.withDescription(
-    "Change the running node: its name, its status (available, busy, away), what happens to offers (accept), and how fast transfers go (caps)"
+    "Change the running node: its name, its status (available, busy, away), what happens to offers (accept), and how fast transfers go (caps). Without KEY: show what is set"
   ),
   Command.withShortDescription("Change name, status, accept policy or speed caps"),
   Command.withExamples([
+    { command: "kith set" },
     { command: `kith set name "Alice's laptop"` },
     { command: `kith set status away "back at three"` },
     { command: "kith set accept verified" },

@@ -1,46 +1,38 @@
-/** `kith transfers`: what is sent and received, and what was; the newest first; with `--watch` also what becomes of them. */
+/** `kith transfers`: what is sent and received, and what was; with `--watch` what becomes of it; with ID one in full. */
+import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
+import * as CliFlag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import type { Transfer } from "../schema/Offer.ts"
 import { inert } from "../schema/Text.ts"
+import { account, remarks, shortId, shortLength, wayOf } from "./Account.ts"
+import { Usage } from "./Ending.ts"
+import * as Listing from "./Listing.ts"
 import { names, type Names } from "./Names.ts"
 import * as Output from "./Output.ts"
 import { json, watch, withNode } from "./Verb.ts"
 import { watching } from "./Watch.ts"
 
-/** Characters of a transfer's id that are shown: enough to tell those apart that are kept. */
-export const shortLength = 8
+const see = "kith transfers --help"
 
 const row = (transfer: Transfer, nameOf: Names): ReadonlyArray<string> => [
-  transfer.id.slice(0, shortLength),
+  shortId(transfer),
   transfer.state,
-  `${transfer.direction === "send" ? "to" : "from"} ${nameOf(transfer.peer)}`,
+  wayOf(transfer, nameOf),
   transfer.state === "running"
     ? `${Output.bytes(transfer.bytes)} of ${Output.bytes(transfer.totalBytes)}`
     : Output.bytes(transfer.totalBytes),
   transfer.name
 ]
 
-/** What belongs below a transfer's row: where it is, what went wrong, what to do. Pure. */
-export const remarks = (transfer: Transfer): ReadonlyArray<string> => [
-  ...(transfer.state === "offered" && transfer.direction === "receive"
-    ? [`kith accept ${transfer.id.slice(0, shortLength)}`]
-    : []),
-  ...transfer.published.map((path) => `in ${inert(path)}`),
-  ...(transfer.error === null ? [] : [inert(transfer.error)]),
-  ...transfer.problems.map((problem) => `${inert(problem.path)}: ${inert(problem.reason)}`),
-  ...(transfer.problemCount > transfer.problems.length
-    ? [`and ${transfer.problemCount - transfer.problems.length} more entries`]
-    : [])
-]
-
 /** A transfer as one line, which is another one only when its state is, or another tenth is there. Pure. */
 export const lineOf = (transfer: Transfer, nameOf: Names): string => {
-  const way = transfer.direction === "send" ? "to" : "from"
   const tenths = transfer.totalBytes === 0 ? 0 : Math.floor((10 * transfer.bytes) / transfer.totalBytes)
   const state = transfer.state === "running" ? `running ${tenths * 10}%` : transfer.state
   const why = transfer.error === null ? "" : `: ${inert(transfer.error)}`
-  return `${transfer.id.slice(0, shortLength)}  ${state}  ${way} ${nameOf(transfer.peer)}  ${inert(transfer.name)}${why}`
+  return `${shortId(transfer)}  ${state}  ${wayOf(transfer, nameOf)}  ${inert(transfer.name)}${why}`
 }
 
 /** The transfers there are, the oldest first, and then what becomes of them. */
@@ -59,30 +51,72 @@ const follow = (json: boolean) =>
       )
   })
 
+/** Lines of anything that may be long below a transfer's row. */
+const remarksMax = 3
+
+const listAll = Effect.fnUntraced(function* (asJson: boolean) {
+  const { nameOf, transfers } = yield* withNode(
+    Effect.fnUntraced(function* (client) {
+      const transfers = yield* client.transfers.list()
+      return { transfers, nameOf: yield* names(client) }
+    })
+  )
+  if (asJson) return yield* Output.json(transfers)
+  if (transfers.length === 0) return yield* Output.line("no transfers yet; send with: kith send PATH --to PEER")
+  const [head = "", ...rows] = Output.table([
+    ["ID", "STATE", "PEER", "SIZE", "NAME"],
+    ...transfers.map((transfer) => row(transfer, nameOf))
+  ])
+  yield* Output.line(head)
+  for (const [at, transfer] of transfers.entries()) {
+    yield* Output.line(rows[at] ?? "")
+    for (const remark of remarks(transfer, remarksMax)) yield* Output.line(`${" ".repeat(shortLength)}  ${remark}`)
+  }
+})
+
+/** One transfer in full, and its list where that is wanted; as JSON the list alone, since it may be long. */
+const showOne = (query: string, wanted: { readonly json: boolean; readonly list: boolean }) =>
+  withNode(
+    Effect.fnUntraced(function* (client) {
+      const transfer = yield* client.transfers.find({ query: { query } })
+      const listed = Listing.entries(client, transfer.id)
+      if (wanted.json) return yield* wanted.list ? Output.jsonArray(listed) : Output.json(transfer)
+      const nameOf = yield* names(client)
+      for (const line of account(transfer, nameOf)) yield* Output.line(line)
+      if (wanted.list) yield* Stream.runForEach(listed, (entry) => Output.line(Listing.lineOf(entry)))
+    })
+  )
+
 export const transfers = Command.make(
   "transfers",
-  { json, watch },
-  Effect.fn("cli.transfers")(function* ({ json, watch }) {
-    if (watch) return yield* follow(json)
-    const { nameOf, transfers } = yield* withNode(
-      Effect.fnUntraced(function* (client) {
-        const transfers = yield* client.transfers.list()
-        return { transfers, nameOf: yield* names(client) }
-      })
+  {
+    json,
+    watch,
+    list: CliFlag.Boolean("list").pipe(
+      CliFlag.withoutNegation,
+      CliFlag.withDescription("With ID: every entry, and what became of it, as long as the transfer is not over"),
+      CliFlag.withDefault(false)
+    ),
+    id: Argument.String("ID").pipe(
+      Argument.withDescription("One transfer in full, by its id or the beginning of it"),
+      Argument.optional
     )
-    if (json) return yield* Output.json(transfers)
-    if (transfers.length === 0) return yield* Output.line("no transfers yet; send with: kith send PATH --to PEER")
-    const [head = "", ...rows] = Output.table([
-      ["ID", "STATE", "PEER", "SIZE", "NAME"],
-      ...transfers.map((transfer) => row(transfer, nameOf))
-    ])
-    yield* Output.line(head)
-    for (const [at, transfer] of transfers.entries()) {
-      yield* Output.line(rows[at] ?? "")
-      for (const remark of remarks(transfer)) yield* Output.line(`${" ".repeat(shortLength)}  ${remark}`)
+  },
+  Effect.fn("cli.transfers")(function* ({ id, json, list, watch }) {
+    if (watch && (list || Option.isSome(id))) {
+      return yield* new Usage({ problem: "--watch follows all transfers: it goes with neither ID nor --list", see })
     }
+    if (list && Option.isNone(id)) return yield* new Usage({ problem: "say of which transfer: --list with ID", see })
+    if (watch) return yield* follow(json)
+    yield* Option.isSome(id) ? showOne(id.value, { json, list }) : listAll(json)
   })
 ).pipe(
-  Command.withDescription("List what is being sent and received, and what was"),
-  Command.withExamples([{ command: "kith transfers" }, { command: "kith transfers --watch --json" }])
+  Command.withDescription("List what is being sent and received, and what was; or show one of them in full"),
+  Command.withShortDescription("List transfers, or show one in full"),
+  Command.withExamples([
+    { command: "kith transfers" },
+    { command: "kith transfers 4k2m" },
+    { command: "kith transfers 4k2m --list" },
+    { command: "kith transfers --watch --json" }
+  ])
 )

@@ -28,6 +28,13 @@ const flags = {
     CliFlag.atLeast(0)
   ),
   accept: text("accept", "POLICY", "What happens to offers: ask, verified, everyone or nobody; the default is ask"),
+  conflict: text(
+    "conflict",
+    "POLICY",
+    "What to do about names that exist: rename, skip or overwrite; the default is rename"
+  ),
+  sendCap: text("send-cap", "SPEED", "How fast to send at most, such as 5MiB a second; the default is none"),
+  receiveCap: text("receive-cap", "SPEED", "How fast to receive at most; the default is none"),
   apiPort: text("api-port", "PORT", "The loopback port of the API; the default is 9091, or any free one"),
   logFormat: text("log-format", "FORMAT", "pretty or json; the default is pretty")
 }
@@ -47,6 +54,9 @@ export const up = Command.make(
       "no-discovery": given.noDiscovery ? "true" : undefined,
       peer: given.peer.length === 0 ? undefined : given.peer.join(","),
       accept: Option.getOrUndefined(given.accept),
+      conflict: Option.getOrUndefined(given.conflict),
+      "send-cap": Option.getOrUndefined(given.sendCap),
+      "receive-cap": Option.getOrUndefined(given.receiveCap),
       "api-port": Option.getOrUndefined(given.apiPort),
       "log-format": Option.getOrUndefined(given.logFormat),
       "log-level": Option.getOrUndefined(logLevel)

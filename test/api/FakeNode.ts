@@ -252,7 +252,7 @@ const transfer = Layer.effect(
         return yield* change({ ...view, state })
       })
     const finish = (view: View, outcome: string): Effect.Effect<unknown> => {
-      const published = [`/srv/received/${view.name}`]
+      const published = [view.name]
       switch (outcome) {
         case "done":
           return Effect.andThen(

@@ -33,6 +33,8 @@ describe("settings", () => {
         peers: [],
         accept: "ask",
         conflict: "rename",
+        sendCap: null,
+        receiveCap: null,
         apiPort: 9091,
         fallbacks: ["name", "accept"]
       },
@@ -52,6 +54,9 @@ describe("settings", () => {
       KITH_NO_DISCOVERY: "yes",
       KITH_PEER: "a:1,[fe80::1%eth0]:2",
       KITH_ACCEPT: "nobody",
+      KITH_CONFLICT: "skip",
+      KITH_SEND_CAP: "5MB/s",
+      KITH_RECEIVE_CAP: "none",
       KITH_API_PORT: "0",
       KITH_LOG_FORMAT: "json",
       KITH_LOG_LEVEL: "debug"
@@ -69,7 +74,9 @@ describe("settings", () => {
         discoveryPort: 2,
         peers: [tcp("a", 1), tcp("fe80::1%eth0", 2)],
         accept: "nobody",
-        conflict: "rename",
+        conflict: "skip",
+        sendCap: 5_000_000,
+        receiveCap: null,
         apiPort: 0,
         fallbacks: []
       },
@@ -93,6 +100,12 @@ describe("settings", () => {
       `KITH_ACCEPT is "some"; allowed is ask, verified, everyone, nobody`
     )
     assert.strictEqual(refused({ name: "" }), `--name is ""; allowed is 1 to 64 bytes of text`)
+    assert.strictEqual(
+      refused({}, { KITH_SEND_CAP: "fast" }),
+      `KITH_SEND_CAP is "fast"; allowed is none, or a speed such as 500KiB or 5MB (a second, at least 8KiB)`
+    )
+    assert.include(refused({ "receive-cap": "1KiB" }), `--receive-cap is "1KiB"; allowed is none, or a speed`)
+    assert.strictEqual(refused({ conflict: "ask" }), `--conflict is "ask"; allowed is rename, skip, overwrite`)
     assert.include(refused({ name: "ü".repeat(33) }), "--name is")
     assert.include(refused({ peer: "a:1,b" }), `--peer is "a:1,b"; allowed is HOST:PORT`)
     assert.include(refused({ host: "example.org" }), "an IP address")

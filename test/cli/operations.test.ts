@@ -5,7 +5,7 @@ import * as Result from "effect/Result"
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
-import { answerOf } from "../../src/cli/Console.ts"
+import { answerOf } from "../../src/cli/Asking.ts"
 import * as ChatLine from "../../src/cli/ChatLine.ts"
 import { read as readSet } from "../../src/cli/set.ts"
 import { NodeConfig } from "../../src/config.ts"
@@ -82,7 +82,7 @@ layer(Served.layer(), { excludeTestServices: true })("a verb", (it) => {
       assert.strictEqual((yield* kith(["set", "accept", "ask", "--peer", "nobody"])).code, 1)
       assert.strictEqual((yield* kith(["set", "caps", "5MiB"])).out, "caps are: send 5.0 MiB/s, receive 5.0 MiB/s\n")
       const ofBob = yield* kith(["set", "caps", "send=500KiB", "--peer", "bob"])
-      assert.strictEqual(ofBob.out, "caps are: send 500 KiB/s, receive no cap\n")
+      assert.strictEqual(ofBob.out, "caps of bob are: send 500 KiB/s, receive no cap\n")
       assert.deepStrictEqual(JSON.parse((yield* kith(["set", "caps", "none", "--json"])).out), {
         send: null,
         receive: null
@@ -142,7 +142,10 @@ layer(Served.layer(), { excludeTestServices: true })("a verb", (it) => {
       yield* json.until((printed) => printed.includes("busy"))
       yield* plain.until((printed) => printed.includes("busy"))
       assert.include(bobs().at(-1).peer, { status: "busy", statusText: "in a \u001b[2Jcall" })
-      assert.include(plain.out, `${short(bob)}  bob  connected (busy: in a \ufffd[2Jcall)  unverified\n`)
+      assert.include(
+        plain.out,
+        `${short(bob)}  bob  connected (busy: in a \ufffd[2Jcall)  unverified, accept verified\n`
+      )
       assert.notInclude(json.out + plain.out, "\u001b")
       // A reader that goes away is no error.
       json.child.stdout?.destroy()
@@ -200,7 +203,7 @@ layer(Served.layer(), { excludeTestServices: true })("a verb", (it) => {
       yield* type(`/to ${short(carol)}`)
       yield* talk.until((printed) => printed.includes("you talk to c\ufffd[31mrol"))
       yield* type("are you there?")
-      yield* talk.until((printed) => printed.includes("* waiting for c\ufffd[31mrol\n"))
+      yield* talk.until((printed) => printed.includes("* waiting for c\ufffd[31mrol; it goes out when they are back\n"))
       yield* events.publish({
         _tag: "TransferChanged",
         transfer: aTransfer(someTransfer(60), { direction: "receive", name: "of\u001bfer" })
@@ -311,21 +314,24 @@ describe("what is typed", () => {
   })
 
   it("as an answer to an offer", () => {
-    assert.deepStrictEqual([" y ", "Yes", "n", "NO", "Y", "N"].map(answerOf), [
-      { accept: true, all: false },
-      { accept: true, all: false },
-      { accept: false, all: false },
-      { accept: false, all: false },
-      { accept: true, all: true },
-      { accept: false, all: true }
+    const decide = (accept: boolean, of: string | null) => ({ _tag: "Decide" as const, accept, of })
+    assert.deepStrictEqual([" y ", "Yes", "n", "NO 4k2m", "Y", "N", "l", "list 4k2m"].map(answerOf), [
+      decide(true, null),
+      decide(true, null),
+      decide(false, null),
+      decide(false, "4k2m"),
+      decide(true, "all"),
+      decide(false, "all"),
+      { _tag: "List", of: null },
+      { _tag: "List", of: "4k2m" }
     ])
-    for (const none of ["", "yy", "yep", "1", "hello"]) assert.isNull(answerOf(none))
+    for (const none of ["", "yy", "yep", "1", "hello", "y a b", "Y 4k2m"]) assert.isNull(answerOf(none))
   })
 
   it("as a setting, or why it is none", () => {
     assert.include(problem("name", [""]), "1 to 64 bytes")
     assert.include(problem("name", ["two", "words"]), "put it in quotes")
-    assert.include(problem("status", ["busy", "x".repeat(257)]), "at most 256 bytes")
+    assert.include(problem("status", ["busy", "x".repeat(257)]), "has 257 bytes; allowed are 256")
     assert.include(problem("accept", ["default"]), "allowed is ask, verified, everyone, nobody")
     assert.include(problem("accept", ["none"], true), "allowed is ask, verified, everyone, nobody, default")
     assert.include(problem("name", ["x"], true), "with --peer go accept and caps")

@@ -1,11 +1,15 @@
 /** What needs no process: which verb is meant, how numbers and tables look, how sending is drawn. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as TestClock from "effect/testing/TestClock"
 import { withVerb } from "../../src/cli/DefaultVerb.ts"
+import { account, remarks } from "../../src/cli/Account.ts"
+import { lineOf as listedLine } from "../../src/cli/Listing.ts"
 import * as Output from "../../src/cli/Output.ts"
 import * as Progress from "../../src/cli/Progress.ts"
 import { outcome as saidOutcome } from "../../src/cli/say.ts"
 import { verdict } from "../../src/cli/send.ts"
+import type { ListedEntry } from "../../src/schema/ListedEntry.ts"
 import type { Message } from "../../src/schema/Message.ts"
 import type { PeerId } from "../../src/schema/PeerId.ts"
 import type { Transfer } from "../../src/schema/Offer.ts"
@@ -103,10 +107,10 @@ describe("progress", () => {
       let out = ""
       const display = Progress.show({ isTTY: true, columns: 80, write: (text) => (out += text) }, nameOf)
       const one = transfer({})
-      yield* display.update(undefined, one, [one, one])
+      yield* display.update(one, [one, one])
       assert.strictEqual(out.split("\n").length, 3)
       out = ""
-      yield* display.update(one, one, [one, one])
+      yield* display.update(one, [one, one])
       assert.isTrue(out.startsWith("\u001b[2F\u001b[J"))
       out = ""
       yield* display.clear
@@ -115,19 +119,43 @@ describe("progress", () => {
     })
   )
 
-  it.effect("writes a line for each change of state elsewhere", () =>
+  it.effect("writes a line where there is news elsewhere, and never many", () =>
     Effect.gen(function* () {
       let out = ""
       const display = Progress.show({ isTTY: false, write: (text) => (out += text) }, nameOf)
-      const offered = transfer({})
-      const running = transfer({ state: "running", name: "a\u001b" })
-      yield* display.update(undefined, offered, [])
-      yield* display.update(offered, running, [])
-      yield* display.update(running, { ...running, bytes: 5 }, [])
-      yield* display.update(running, transfer({ state: "done" }), [])
+      const running = transfer({ state: "running", name: "a\u001b", bytesPerSecond: 1024, filesDone: 0 })
+      const at = (share: number) => display.update({ ...running, bytes: share * running.totalBytes }, [])
+      yield* display.update(transfer({}), [])
+      yield* at(0)
       assert.strictEqual(out, "bob: waiting for an answer\nbob: receiving a\ufffd\n")
+      out = ""
+      // All of it within a second is no news.
+      for (const share of [0.1, 0.3, 0.5]) yield* at(share)
+      assert.strictEqual(out, "")
+      yield* TestClock.adjust("1 second")
+      for (let n = 500; n < 600; n++) yield* at(n / 1000)
+      assert.strictEqual(out, "bob: 50%, 1.5 MiB of 3.0 MiB, 0 of 3 files, 1.0 KiB/s, 26 min left\n")
+      out = ""
+      yield* TestClock.adjust("29 seconds")
+      yield* at(0.55)
+      assert.strictEqual(out, "")
+      yield* TestClock.adjust("1 second")
+      yield* at(0.55)
+      assert.match(out, /^bob: 55%, [^\n]+\n$/)
+      out = ""
+      yield* display.update(transfer({ state: "done" }), [])
+      assert.strictEqual(out, "")
     })
   )
+
+  it("shows no more bars than fit: those that go on, and how many more there are", () => {
+    const many = Array.from({ length: 50 }, (_, n) => transfer({ state: n < 30 ? "done" : "running" }, n))
+    const lines = Progress.bars(many, nameOf, 80, 10)
+    assert.strictEqual(lines.length, 10)
+    assert.isTrue(lines.slice(0, 9).every((line) => line.includes("running")))
+    assert.strictEqual(lines.at(-1), "and 41 more")
+    assert.strictEqual(Progress.bars(many, nameOf, 80, 50).length, 50)
+  })
 
   it("ends refused only where nothing worse happened", () => {
     assert.isUndefined(codes("done", "done"))
@@ -136,6 +164,78 @@ describe("progress", () => {
     assert.strictEqual(codes("failed", "declined"), "Failed")
     assert.strictEqual(codes("done", "partial"), "Failed")
     assert.strictEqual(codes("cancelled"), "Failed")
+  })
+})
+
+describe("the account of a transfer", () => {
+  const whole = transfer({
+    direction: "receive",
+    state: "paused",
+    pausedBy: "peer",
+    priority: "high",
+    bytes: 1024 * 1024,
+    filesDone: 1,
+    secondsLeft: 30,
+    bytesPerSecond: 2048,
+    published: ["/srv/pho\u001btos", "/srv/b"],
+    renamed: [{ path: "b\u202e", name: "b (1)" }],
+    notTaken: { count: 4, paths: ["c", "d\u001b"] },
+    problems: [{ path: "e\n", reason: "it is a \u0007symbolic link" }],
+    problemCount: 3
+  })
+
+  it("says where things are, and what was renamed, not taken and left out", () => {
+    assert.deepStrictEqual(remarks(whole, 100), [
+      "in /srv/pho\ufffdtos",
+      "in /srv/b",
+      "renamed: b\ufffd is b (1), since the name was taken",
+      "not taken: c",
+      "not taken: d\ufffd",
+      "and 2 more not taken",
+      "left out: e\ufffd: it is a \ufffdsymbolic link",
+      "and 2 more left out"
+    ])
+    assert.strictEqual(remarks(whole, 1).length, 7)
+    assert.deepStrictEqual(remarks(transfer({ state: "done", published: ["photos (1)"] }), 9), [
+      "stored there as photos (1)"
+    ])
+    const offered = transfer({ direction: "receive" })
+    const id = offered.id.slice(0, 8)
+    assert.deepStrictEqual(remarks(offered, 9), [`see it: kith transfers ${id} --list`, `take it: kith accept ${id}`])
+  })
+
+  it("is in full, and inert", () => {
+    const lines = account(whole, nameOf)
+    const text = lines.join("\n")
+    for (const expected of [
+      whole.id,
+      "photos (3 files, 1 directory, 3.0 MiB)",
+      "paused, by the peer",
+      "1.0 MiB of 3.0 MiB, 1 of 3 files, 2.0 KiB/s, 30 s left",
+      /priority +high/
+    ]) {
+      if (typeof expected === "string") assert.include(text, expected)
+      else assert.match(text, expected)
+    }
+    // oxlint-disable-next-line no-control-regex -- finding control characters is the point
+    assert.notMatch(text, /[\u0000-\u0009\u000b-\u001f\u202e]/)
+  })
+
+  it("lists entries, each as a line", () => {
+    const entry: ListedEntry = {
+      index: 0,
+      path: "a\u001b.sh",
+      kind: "f",
+      size: 2048,
+      mtime: 0,
+      executable: true,
+      state: "done",
+      reason: null,
+      digest: "0123456789abcdef".repeat(4)
+    }
+    assert.strictEqual(listedLine(entry), "done         2.0 KiB  a\ufffd.sh*  0123456789abcdef")
+    const left = { ...entry, kind: "d" as const, state: "leftOut" as const, reason: "its na\u202eme", digest: null }
+    assert.strictEqual(listedLine(left), "left out              a\ufffd.sh/: its na\ufffdme")
   })
 })
 
@@ -162,8 +262,11 @@ describe("what was said", () => {
         ]),
         nameOf
       ),
-      ["delivered to bob", "waiting for carol 👋"]
+      ["delivered to bob", "waiting for carol 👋; it goes out when they are back"]
     )
+    assert.deepStrictEqual(saidOutcome(message([{ peer: bob, state: "expired" }]), nameOf), [
+      "not delivered to bob: they did not come back in time"
+    ])
     assert.deepStrictEqual(saidOutcome(message([]), nameOf), [])
   })
 })

@@ -48,7 +48,7 @@ layer(Served.layer(), { excludeTestServices: true })("a verb", (it) => {
   it.effect("peers", () =>
     Effect.gen(function* () {
       const none = yield* kith(["peers"])
-      assert.deepStrictEqual(none, { code: 0, out: "no peers yet; add one with: kith add HOST:PORT\n", err: "" })
+      assert.deepStrictEqual([none.code, none.out], [0, "no peers yet; add one with: kith add HOST:PORT\n"])
       assert.strictEqual((yield* kith(["peers", "--json"])).out, "[]\n")
       yield* everyone
       const plain = yield* kith(["peers"])
@@ -56,7 +56,11 @@ layer(Served.layer(), { excludeTestServices: true })("a verb", (it) => {
       assert.match(lines[0] ?? "", /^ID +NAME +STATE +TRUST +ADDRESS$/)
       assert.match(lines[1] ?? "", /^\w{8} +bob +connected +unverified +192\.0\.2\.2:9090$/)
       assert.include(lines[2] ?? "", shown)
-      assert.notInclude(plain.out, "\u001b")
+      assert.strictEqual(
+        plain.err,
+        `5 unread messages to everyone; see: kith history\n4 unread messages from ${shown}; see: kith history --peer ${short(carol)}\n`
+      )
+      assert.notInclude(plain.out + plain.err, "\u001b")
       const json = yield* kith(["peers", "--json"])
       assert.notInclude(json.out, "\u202e")
       assert.deepStrictEqual(
@@ -103,9 +107,12 @@ layer(Served.layer(), { excludeTestServices: true })("a verb", (it) => {
         out: "delivered to bob\n",
         err: ""
       })
-      assert.strictEqual((yield* kith(["say", "--to", short(carol), "hi"])).out, `waiting for ${shown}\n`)
+      assert.strictEqual(
+        (yield* kith(["say", "--to", short(carol), "hi"])).out,
+        `waiting for ${shown}; it goes out when they are back\n`
+      )
       const all = yield* kith(["say", "two\nlines \u001b[2J"])
-      assert.strictEqual(all.out, `delivered to bob\nwaiting for ${shown}\n`)
+      assert.strictEqual(all.out, `delivered to bob\nwaiting for ${shown}; it goes out when they are back\n`)
       const said = JSON.parse((yield* kith(["say", "as data", "--to", "bob", "--json"])).out)
       assert.include(said, { from: me, to: bob, text: "as data", state: "delivered" })
 
@@ -144,7 +151,7 @@ layer(Served.layer(), { excludeTestServices: true })("a verb", (it) => {
       const done = yield* kith(["send", "./done", "b/../c", "--to", "bob"], { cwd: "/tmp" })
       assert.deepStrictEqual([done.code, done.err], [0, ""])
       assert.include(asked, `send /tmp/done /tmp/c to ${bob}`)
-      assert.match(done.out, /delivered to bob: done \(3 files, 3\.0 MiB\)\n {2}in \/srv\/received\/done\n$/)
+      assert.match(done.out, /delivered to bob: done \(3 files, 3\.0 MiB\)\n {2}stored there as done\n$/)
       assert.notInclude(done.out, "\u001b")
 
       const declined = yield* kith(["send", "declined", "--to", "bob"])
@@ -159,7 +166,7 @@ layer(Served.layer(), { excludeTestServices: true })("a verb", (it) => {
 
       const partial = yield* kith(["send", "partial", "--all"])
       assert.strictEqual(partial.code, 1)
-      assert.include(partial.out, "delivered in part to bob: partial (3 files, 3.0 MiB)\n  a: it changed\n")
+      assert.include(partial.out, "delivered in part to bob: partial (3 files, 3.0 MiB)\n  left out: a: it changed\n")
 
       const missing = yield* kith(["send", "missing", "--to", "bob"])
       assert.deepStrictEqual([missing.code, missing.out], [1, ""])

@@ -1,0 +1,98 @@
+/**
+ * The questions that `up` asks on a terminal: offers that wait for an answer, what a typed line means for them, and
+ * their lists on request. It owns nothing but the offers it was told of.
+ */
+import * as Effect from "effect/Effect"
+import type { Transfer } from "../schema/Offer.ts"
+import { short } from "../schema/PeerId.ts"
+import { inert } from "../schema/Text.ts"
+import type { Transfer as Transfers } from "../services/Transfer.ts"
+import { shortId } from "./Account.ts"
+import * as Listing from "./Listing.ts"
+import * as Output from "./Output.ts"
+import { whatOf } from "./Progress.ts"
+
+/** What a line means for the offers that wait: for one of them, the oldest (null) or all. */
+export type Answer =
+  | { readonly _tag: "Decide"; readonly accept: boolean; readonly of: string | "all" | null }
+  | { readonly _tag: "List"; readonly of: string | null }
+
+/** What a line means as an answer, or null where it means none. Pure. */
+export const answerOf = (line: string): Answer | null => {
+  const [word = "", id, rest] = line.trim().split(/\s+/)
+  if (rest !== undefined) return null
+  if (word === "Y" || word === "N") return id === undefined ? { _tag: "Decide", accept: word === "Y", of: "all" } : null
+  const of = id ?? null
+  if (/^(y|yes)$/i.test(word)) return { _tag: "Decide", accept: true, of }
+  if (/^(n|no)$/i.test(word)) return { _tag: "Decide", accept: false, of }
+  return /^(l|list)$/i.test(word) ? { _tag: "List", of } : null
+}
+
+export const help = "y takes the oldest offer, n refuses it, l lists it; with ID another one; Y or N answer all of them"
+
+/** Entries of a list that are shown at once on the terminal of a node; the verb shows all. */
+const listedMax = 100
+
+/** The question itself: who offers what, how far they are trusted, where it would go, and what can be answered. Pure. */
+export const question = (
+  transfer: Transfer,
+  about: { readonly name: string; readonly trust: string; readonly into: string; readonly canAnswer: boolean }
+): ReadonlyArray<string> => {
+  const id = shortId(transfer)
+  return [
+    `${about.name} (${short(transfer.peer)}, ${about.trust}) offers ${whatOf(transfer)}, to be stored in ${about.into}`,
+    about.canAnswer
+      ? `  Take it? y or n, l for the list; or later: kith accept ${id}`
+      : `  Take it: kith accept ${id}   Refuse it: kith decline ${id}   See it: kith transfers ${id} --list`
+  ]
+}
+
+export const make = (transfers: Transfers["Service"]) => {
+  /** Offers without an answer, the oldest first. */
+  const offers = new Map<Transfer["id"], Transfer>()
+
+  const changed = (transfer: Transfer): void => {
+    if (transfer.state === "offered") offers.set(transfer.id, transfer)
+    else offers.delete(transfer.id)
+  }
+
+  /** Those that are meant; a line that says why where there are none. */
+  const meant = (of: string | null): ReadonlyArray<Transfer> => {
+    const all = [...offers.values()]
+    if (of === "all") return all
+    return of === null ? all.slice(0, 1) : all.filter((offer) => offer.id.startsWith(of))
+  }
+
+  const decide = (offer: Transfer, accept: boolean) =>
+    (accept ? transfers.accept(offer.id, {}) : transfers.decline(offer.id)).pipe(
+      Effect.andThen(Output.line(`${accept ? "taken" : "declined"}: ${inert(offer.name)}`)),
+      Effect.catch((error) => Output.line(inert(error.message)))
+    )
+
+  const list = Effect.fnUntraced(function* (offer: Transfer) {
+    yield* Output.line(`${whatOf(offer)}:`)
+    const entries = yield* transfers.entries(offer.id, { from: 0, limit: listedMax + 1 })
+    for (const entry of entries.slice(0, listedMax)) yield* Output.line(`  ${Listing.lineOf(entry)}`)
+    if (entries.length > listedMax) yield* Output.line(`  and more; all of it: kith transfers ${shortId(offer)} --list`)
+  })
+
+  /** Does what was typed; empty lines are nothing. */
+  const typed = Effect.fnUntraced(function* (line: string) {
+    if (line.trim() === "") return
+    const answer = answerOf(line)
+    if (answer === null) return yield* Output.line(help)
+    const [first, ...others] = meant(answer.of)
+    if (first === undefined) {
+      return yield* Output.line(
+        offers.size === 0 || answer.of === null ? "nothing is offered" : `no offer has the id "${inert(answer.of)}"`
+      )
+    }
+    if (answer.of !== "all" && others.length > 0) return yield* Output.line("several offers begin like that")
+    if (answer._tag === "List") {
+      return yield* Effect.catch(list(first), (error) => Output.line(inert(error.message)))
+    }
+    yield* Effect.forEach([first, ...others], (offer) => decide(offer, answer.accept), { discard: true })
+  })
+
+  return { changed, typed }
+}
