@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url"
 
 const bin = fileURLToPath(new URL("../bin/kith.js", import.meta.url))
 
-/** What a process holds. Memory in MiB; after a collection, but for `resident`, of which the system takes back little. */
+/** What a process holds. Memory in MiB: `resident` as it is, heap and buffers after a collection. */
 export interface Holding {
   readonly resident: number
   readonly heap: number
@@ -87,6 +87,7 @@ export class SoakNode {
 
   /** What is left once everything unused was collected. */
   async holding(): Promise<Holding> {
+    const resident = Number(await this.evaluate("process.memoryUsage.rss()"))
     await this.inspect("HeapProfiler.collectGarbage")
     const memory = JSON.parse(await this.evaluate("JSON.stringify(process.memoryUsage())"))
     const handles = "process.getActiveResourcesInfo().filter((kind) => kind !== 'Timeout').length"
@@ -97,7 +98,7 @@ export class SoakNode {
         0
       )
     return {
-      resident: mebibytes(memory.rss),
+      resident: mebibytes(resident),
       heap: mebibytes(memory.heapUsed),
       buffers: mebibytes(memory.external),
       descriptors: sum("kith_open_descriptors"),

@@ -1,6 +1,7 @@
 /** Whole nodes on this machine that are stopped and started again: what a person said and decided is there. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
+import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -8,13 +9,15 @@ import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Uploads } from "../src/api/Uploads.ts"
 import * as Kith from "../src/app.ts"
 import { NodeConfig, type NodeSettings } from "../src/config.ts"
 import { isOver } from "../src/schema/Offer.ts"
 import type { PeerId } from "../src/schema/PeerId.ts"
+import { RelativePath } from "../src/schema/RelativePath.ts"
 import { Chat } from "../src/services/Chat.ts"
 import { Connection } from "../src/services/Connection.ts"
 import { Events } from "../src/services/Events.ts"
@@ -49,6 +52,10 @@ const start = Effect.fnUntraced(function* (
     Effect.provide(Logger.layer([])),
     Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
   )
+  const faces = yield* Layer.build(Uploads.layer.pipe(Layer.provide(SecureRandom.layerWebCrypto))).pipe(
+    Scope.provide(scope),
+    Effect.provide(context)
+  )
   const events = Context.get(context, Events)
   const registry = Context.get(context, PeerRegistry)
   return {
@@ -61,6 +68,7 @@ const start = Effect.fnUntraced(function* (
     profile: Context.get(context, Profile),
     registry,
     transfer: Context.get(context, Transfer),
+    uploads: Context.get(faces, Uploads),
     trust: Context.get(context, Trust),
     /** Waits until it has so many transfers that are over. */
     over: (count: number) =>
@@ -148,6 +156,32 @@ describe("a node that is started again", () => {
       if (view !== undefined) {
         const refused = yield* Effect.flip(alice.transfer.resume(view.id))
         assert.strictEqual(refused._tag, "NotPossible")
+      }
+    })
+  )
+
+  it.live("still has the files that its page handed over, until they are sent", () =>
+    Effect.gen(function* () {
+      const [home, other] = [yield* temporaryDirectory, yield* temporaryDirectory]
+      let alice = yield* start(home, { name: "alice" })
+      let bob = yield* start(other, { name: "bob", accept: "everyone" })
+      yield* alice.connection.add(bob.address)
+      yield* bob.stop
+      const { id } = yield* alice.uploads.begin(null)
+      const file = { path: RelativePath.make("note.txt"), size: 4, mtime: null }
+      yield* alice.uploads.file(id, file, Stream.make(new TextEncoder().encode("note")))
+      yield* alice.uploads.send(id, [bob.id])
+      yield* alice.stop
+      alice = yield* start(home, { name: "alice" })
+      assert.deepStrictEqual(
+        (yield* alice.uploads.list).map((upload) => upload.id),
+        [id]
+      )
+      bob = yield* start(other, { name: "bob", accept: "everyone", port: bob.port, portIsFixed: true })
+      yield* Effect.all([alice.over(1), bob.over(1)])
+      assert.strictEqual(readFileSync(join(other, "received", "note.txt"), "utf8"), "note")
+      while (readdirSync(join(home, "uploads")).length > 0) {
+        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
       }
     })
   )

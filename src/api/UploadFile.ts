@@ -18,13 +18,16 @@ export const codeOf = (cause: unknown): string =>
   cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : String(cause)
 
 const meanings: Record<string, string> = {
-  ENOSPC: "the disk of this machine is full",
+  ENOSPC: "the disk of this machine is full. Make room on it",
   EDQUOT: "this user may not store more on this disk",
   EEXIST: "there is a file or directory of that name already",
   ENOTDIR: "a part of its path is a file",
   EISDIR: "there is a directory of that name already",
   ENAMETOOLONG: "its name is too long for this machine's disk"
 }
+
+/** The same as a person is told. */
+export const meaningOf = (cause: unknown): string => meanings[codeOf(cause)] ?? codeOf(cause)
 
 /** Bytes that this user may still write there; all there are where the system does not say. */
 export const freeBytes = (path: string): Effect.Effect<number> =>
@@ -46,12 +49,13 @@ export const store = Effect.fn("UploadFile.store")(function* (options: {
   const target = join(root, path)
   const refuse = (problem: string) => new UploadRefused({ path, problem })
   const attempt = <A>(run: () => Promise<A>) =>
-    Effect.tryPromise({ try: run, catch: (cause) => refuse(meanings[codeOf(cause)] ?? codeOf(cause)) })
+    Effect.tryPromise({ try: run, catch: (cause) => refuse(meaningOf(cause)) })
   let written = 0
   let isWhole = false
 
   const roomLeft = Effect.fnUntraced(function* () {
-    if ((yield* freeBytes(root)) < limits.uploadReserveBytes) return yield* refuse("there is no room left on the disk")
+    if ((yield* freeBytes(root)) < limits.uploadReserveBytes)
+      return yield* refuse("there is no room left on the disk of this machine. Make room on it")
   })
 
   yield* roomLeft()

@@ -1,8 +1,8 @@
 /**
  * What the page hands over to be sent: files that are written to disk as they come, below `uploads` in the data
  * directory, each upload in a directory of its own. It owns these directories. One goes when all transfers that send
- * it are over, when it is discarded, and after `limits.uploadKept` whatever happens; what was not sent goes with the
- * node.
+ * it are over, when it is discarded, and after `limits.uploadKept` whatever happens. What was not sent goes with the
+ * node, or at its next start; what is being sent stays for the transfers, which go on then.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -24,7 +24,8 @@ import { UploadId, type Upload } from "../schema/Upload.ts"
 import { Events } from "../services/Events.ts"
 import * as Metrics from "../services/Metrics.ts"
 import { Transfer } from "../services/Transfer.ts"
-import { codeOf, freeBytes, store } from "./UploadFile.ts"
+import { freeBytes, meaningOf, store } from "./UploadFile.ts"
+import * as Marks from "./UploadMarks.ts"
 
 export class Uploads extends Context.Service<
   Uploads,
@@ -70,14 +71,6 @@ interface Held {
 
 const sweepEvery = Duration.hours(1)
 
-/** Removes what is over. */
-const removed = (root: string) =>
-  Effect.tryPromise({ try: () => fs.rm(root, { recursive: true, force: true }), catch: codeOf }).pipe(
-    Effect.catch((code) =>
-      Effect.logWarning("An upload that is over could not be removed.").pipe(Effect.annotateLogs({ path: root, code }))
-    )
-  )
-
 const make = Effect.gen(function* () {
   const { dataDir } = yield* NodeConfig
   const transfer = yield* Transfer
@@ -87,8 +80,12 @@ const make = Effect.gen(function* () {
   const held = new Map<UploadId, Held>()
   yield* Metrics.sample(Metrics.uploads, {}, () => held.size)
 
-  const drop = Effect.fnUntraced(function* (upload: Held) {
-    if (held.delete(upload.view.id)) yield* removed(upload.root)
+  for (const view of yield* Marks.readAll(home)) {
+    held.set(view.id, { view, root: join(home, view.id), writing: 0, made: new Set(), isSent: true })
+  }
+
+  const drop = Effect.fnUntraced(function* ({ view: { id } }: Held) {
+    if (held.delete(id)) yield* Marks.remove(home, id)
   })
 
   const find = (id: UploadId) =>
@@ -109,18 +106,20 @@ const make = Effect.gen(function* () {
 
   const begin = Effect.fn("Uploads.begin")(function* (bytes: number | null) {
     if (held.size >= limits.uploadsMax) {
-      return yield* new UploadRefused({ path: null, problem: `${limits.uploadsMax} uploads are under way` })
+      const problem = `${limits.uploadsMax} uploads are under way. Wait until one was sent, or cancel its transfers`
+      return yield* new UploadRefused({ path: null, problem })
     }
     const id = UploadId.make(base32(yield* random.randomBytes(idBytes)))
     const root = join(home, id)
     yield* Effect.tryPromise({
       try: () => fs.mkdir(root, { recursive: true, mode: 0o700 }),
-      catch: (cause) => new UploadRefused({ path: null, problem: `${home} cannot be written (${codeOf(cause)})` })
+      catch: (cause) => new UploadRefused({ path: null, problem: `${home} cannot be written: ${meaningOf(cause)}` })
     })
     const room = (yield* freeBytes(root)) - limits.uploadReserveBytes - promised()
     if (room <= (bytes ?? 0)) {
-      yield* removed(root)
-      return yield* new UploadRefused({ path: null, problem: "there is not enough room on this machine's disk" })
+      yield* Marks.remove(home, id)
+      const problem = "there is not enough room on this machine's disk. Make room on it"
+      return yield* new UploadRefused({ path: null, problem })
     }
     const now = yield* Clock.currentTimeMillis
     const expiresAt = now + Duration.toMillis(limits.uploadKept)
@@ -156,7 +155,7 @@ const make = Effect.gen(function* () {
       }
       yield* Effect.tryPromise({
         try: () => fs.mkdir(join(upload.root, path), { recursive: true, mode: 0o700 }),
-        catch: (cause) => new UploadRefused({ path, problem: `it could not be made (${codeOf(cause)})` })
+        catch: (cause) => new UploadRefused({ path, problem: `it could not be made: ${meaningOf(cause)}` })
       })
       upload.made.add(path)
     }
@@ -174,10 +173,13 @@ const make = Effect.gen(function* () {
       upload.isSent = false
       return yield* new UploadRefused({ path: null, problem: "there is nothing in it" })
     }
-    const views = yield* transfer
-      .send(paths, to)
-      .pipe(Effect.tapError(() => Effect.sync(() => (upload.isSent = false))))
+    // Before there is anything that a restart could go on with, and again once it is known by what.
+    const views = yield* Marks.write(home, upload.view).pipe(
+      Effect.andThen(transfer.send(paths, to)),
+      Effect.tapError(() => Effect.sync(() => (upload.isSent = false)))
+    )
     upload.view = { ...upload.view, transfers: views.map((view) => view.id) }
+    yield* Effect.ignore(Marks.write(home, upload.view))
     yield* settle
     return views
   })
@@ -203,17 +205,10 @@ const make = Effect.gen(function* () {
     yield* drop(upload)
   })
 
-  /** What is too old, and what earlier runs of the node have left. */
+  /** What is too old. */
   const sweep = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
-    for (const upload of held.values()) if (upload.view.expiresAt <= now) yield* drop(upload)
-    const names = yield* Effect.promise(() => fs.readdir(home).catch(() => []))
-    for (const name of names) {
-      if (held.has(UploadId.make(name))) continue
-      const root = join(home, name)
-      const stat = yield* Effect.promise(() => fs.lstat(root).catch(() => undefined))
-      if (stat !== undefined && now - stat.mtimeMs >= Duration.toMillis(limits.uploadKept)) yield* removed(root)
-    }
+    for (const upload of [...held.values()]) if (upload.view.expiresAt <= now) yield* drop(upload)
   })
 
   yield* events.stream.pipe(
@@ -224,6 +219,8 @@ const make = Effect.gen(function* () {
     ),
     Effect.forkScoped({ startImmediately: true })
   )
+  // What was sent by an earlier run may be over since.
+  yield* settle
   yield* sweep.pipe(Effect.andThen(Effect.sleep(sweepEvery)), Effect.forever, Effect.forkScoped)
   yield* Effect.addFinalizer(() =>
     Effect.forEach(

@@ -1,20 +1,20 @@
 /** Files that a page hands over: written as they come, whole or not at all, inside their own directory, and gone after. */
-import { assert, layer } from "@effect/vitest"
+import { assert, describe, it, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { connect } from "node:net"
 import { join } from "node:path"
 import { Loopback } from "../../src/api/Loopback.ts"
 import { limits, NodeConfig } from "../../src/config.ts"
 import { RelativePath } from "../../src/schema/RelativePath.ts"
-import type { UploadId } from "../../src/schema/Upload.ts"
+import { UploadId } from "../../src/schema/Upload.ts"
 import { Events } from "../../src/services/Events.ts"
 import { PeerRegistry } from "../../src/services/PeerRegistry.ts"
 import { Transfer } from "../../src/services/Transfer.ts"
-import { Asked, bob } from "./FakeNode.ts"
+import { Asked, bob, someTransfer } from "./FakeNode.ts"
 import * as Served from "./Served.ts"
 import { client, problemOf, raw } from "./Served.ts"
 
@@ -147,6 +147,58 @@ layer(Served.layer(), { excludeTestServices: true })("uploads", (it) => {
       assert.include(many._tag === "UploadRefused" && many.message, `${limits.uploadsMax} uploads are under way`)
       for (const { id } of begun) yield* api.uploads.discard({ params: { id } })
       assert.deepStrictEqual(yield* api.uploads.list(), [])
+    })
+  )
+})
+
+describe("uploads of an earlier run", () => {
+  it.effect("are removed, but for what is being sent", () =>
+    Effect.gen(function* () {
+      const dataDir = yield* Served.temporaryDirectory
+      const home = join(dataDir, "uploads")
+      const idOf = (letter: string) => UploadId.make(`${letter.repeat(25)}a`)
+      const mark = (letter: string, transfers: ReadonlyArray<string>) =>
+        writeFileSync(
+          join(home, `${idOf(letter)}.sent`),
+          JSON.stringify({
+            ...{ id: idOf(letter), files: 1, directories: 0, bytes: 3, totalBytes: null, transfers },
+            ...{ startedAt: 1, expiresAt: 8_000_000_000_000 }
+          })
+        )
+      for (const letter of "abcd") {
+        mkdirSync(join(home, idOf(letter)), { recursive: true })
+        writeFileSync(join(home, idOf(letter), "file"), "one")
+      }
+      // Killed before it was known which transfers send it; its transfers are over; damaged; of a directory that is gone.
+      mark("b", [])
+      mark("c", [someTransfer(77)])
+      writeFileSync(join(home, `${idOf("d")}.sent`), "{")
+      mark("e", [])
+      writeFileSync(join(home, `${idOf("b")}.sent.new`), "{")
+      writeFileSync(join(home, "notes.txt"), "")
+      yield* Effect.gen(function* () {
+        const api = yield* client
+        const kept = yield* api.uploads.list()
+        assert.deepStrictEqual(
+          kept.map(({ bytes, id }) => ({ bytes, id })),
+          [{ bytes: 3, id: idOf("b") }]
+        )
+        assert.deepStrictEqual(readdirSync(home).toSorted(), [idOf("b"), `${idOf("b")}.sent`, "notes.txt"])
+        assert.strictEqual(readFileSync(join(home, idOf("b"), "file"), "utf8"), "one")
+      }).pipe(Effect.provide(Served.layer({ dataDir })))
+      assert.isTrue(existsSync(join(home, idOf("b"))), "an end of the node takes nothing away that is being sent")
+    })
+  )
+
+  it.effect("that were begun and not sent go with the node", () =>
+    Effect.gen(function* () {
+      const dataDir = yield* Served.temporaryDirectory
+      yield* Effect.gen(function* () {
+        const api = yield* client
+        const { id } = yield* api.uploads.begin({ payload: {} })
+        yield* put(id, "a", 1, "x")
+      }).pipe(Effect.provide(Served.layer({ dataDir })))
+      assert.deepStrictEqual(readdirSync(join(dataDir, "uploads")), [])
     })
   )
 })
