@@ -1,6 +1,7 @@
 /**
- * Runs after `npm ci` in a checkout: builds dist/, and links `kith` beside the commands of the dependencies. Plain
- * JavaScript: it runs before anything is built.
+ * Runs when dependencies were installed in a checkout: builds dist/, and links `kith` beside the commands of the
+ * dependencies. npm runs it for a checkout only: those who install the package get it built. Plain JavaScript: it runs
+ * before anything is built.
  */
 import { spawnSync } from "node:child_process"
 import { chmodSync, existsSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
@@ -9,9 +10,6 @@ import { fileURLToPath } from "node:url"
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const bin = join(root, "node_modules", ".bin")
-
-// The first `npx kith` in a checkout links the checkout into npm's own cache, which runs this again: all is there.
-if (process.env.npm_command === "exec" && existsSync(join(root, "dist", "main.js"))) process.exit(0)
 
 const builders = [
   ["node_modules/typescript/bin/tsc", "--project", "tsconfig.build.json"],
