@@ -19,6 +19,8 @@ export class LaneShare {
   private readonly news = Latch.makeUnsafe(false)
   /** Grows when blocks become free behind those that were asked for last. */
   releases = 0
+  /** Written by lanes that are over, and not synced: for the next that syncs. */
+  private left = new Ranges()
 
   constructor(intake: Intake) {
     this.intake = intake
@@ -49,6 +51,18 @@ export class LaneShare {
     }
     this.releases++
     this.wake()
+  }
+
+  /** A lane ended before these blocks, which it wrote, were kept account of. */
+  leave(written: Ranges): void {
+    for (const [first, count] of written.toArray()) this.left.add(first, count)
+  }
+
+  /** What other lanes left, for whoever asks first. */
+  takeLeft(): Ranges {
+    const { left } = this
+    this.left = new Ranges()
+    return left
   }
 
   wake(): void {

@@ -77,7 +77,7 @@ export const pullBlocks = (
         batches: yield* Queue.bounded<Batch, Cause.Done>(2),
         wants: yield* Queue.bounded<DataFrame>(wantsWaiting)
       })
-      yield* Effect.addFinalizer(() => Effect.sync(() => taking.share.release(puller.claims)))
+      yield* Effect.addFinalizer(() => Effect.sync(() => puller.leave()))
       const work = Effect.all([puller.pull, puller.write], { concurrency: "unbounded", discard: true })
       const beside = [puller.ask, puller.sync, lane.watch(() => puller.waiting)]
       yield* Effect.raceFirst(work, Effect.raceAllFirst(beside))
@@ -104,6 +104,8 @@ class Puller {
   /** Written, but not synced. */
   private unsafe = new Ranges()
   private unsafeBytes = 0
+  /** Being synced, and not kept account of yet. */
+  private reporting = new Ranges()
   private readonly full = Latch.makeUnsafe(false)
   private batch: Batch | undefined
   private begun = false
@@ -122,8 +124,12 @@ class Puller {
     this.asked = new Asked(taking.share)
   }
 
-  get claims(): Ranges {
-    return this.asked.claims
+  /** It is over: what it asked for, and what it wrote and could not report, is for other lanes. */
+  leave(): void {
+    const { share } = this.taking
+    share.leave(this.unsafe)
+    share.leave(this.reporting)
+    share.release(this.asked.claims)
   }
 
   /** True while the sender owes something. */
@@ -281,12 +287,16 @@ class Puller {
   /** Syncs what was written so far and reports it. */
   get report(): Effect.Effect<void, LaneError | FileStoreError> {
     return Effect.gen({ self: this }, function* () {
+      const { keep, share, staging } = this.taking
+      for (const [first, count] of share.takeLeft().toArray()) this.unsafe.add(first, count)
       const ranges = this.unsafe.toArray()
       if (ranges.length === 0) return
+      this.reporting = this.unsafe
       this.unsafe = new Ranges()
       this.unsafeBytes = 0
-      yield* this.taking.staging.sync
-      yield* this.taking.keep(ranges)
+      yield* staging.sync
+      yield* keep(ranges)
+      this.reporting = new Ranges()
       for (let at = 0; at < ranges.length; at += safeMax) {
         yield* this.lane.send({ _tag: "Safe", ranges: ranges.slice(at, at + safeMax) satisfies Array<Range> })
       }

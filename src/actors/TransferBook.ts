@@ -88,6 +88,16 @@ const second = 1_000_000_000n
 
 const keysOf = (view: View): ReadonlyArray<keyof View> => Object.keys(view) as Array<keyof View>
 
+/** Whether something is shown otherwise than it was published last. */
+const isNews = ({ shown, view }: TransferRecord): boolean =>
+  shown === undefined || keysOf(view).some((key) => !Object.is(view[key], shown[key]))
+
+/** How long it may not be said yet, in nanoseconds. */
+const tooSoon = ({ eventsAt, view }: TransferRecord, now: bigint): bigint => {
+  const oldest = eventsAt.length < eventsMax || isOver(view.state) ? undefined : eventsAt[0]
+  return oldest === undefined || now - oldest >= second ? 0n : second - (now - oldest)
+}
+
 /** Runs this for a transfer, unless such a thing runs already. */
 export type Later = (id: TransferId, run: Effect.Effect<void>) => Effect.Effect<void>
 
@@ -183,27 +193,30 @@ export class TransferBook {
   }
 
   /** Says what changed, if anything did; what comes too soon is said later, together. The end is said at once. */
-  private publish(record: TransferRecord, atOnce = false): Effect.Effect<void> {
+  private publish(record: TransferRecord): Effect.Effect<void> {
     return Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
-      const { eventsAt, shown, view } = record
-      const same = shown !== undefined && keysOf(view).every((key) => Object.is(view[key], shown[key]))
-      if (same) return Effect.void
-      const oldest = eventsAt.length < eventsMax ? undefined : eventsAt[0]
-      if (oldest !== undefined && !atOnce && now - oldest < second && !isOver(view.state)) {
-        const wait = Effect.sleep(Duration.nanos(second - (now - oldest)))
-        return this.later(
-          record.id,
-          Effect.andThen(
-            wait,
-            Effect.suspend(() => this.publish(record))
-          )
-        )
-      }
-      record.shown = view
-      eventsAt.push(now)
-      if (eventsAt.length > eventsMax) eventsAt.shift()
-      return this.events.publish(Event.cases.TransferChanged.make({ transfer: view }))
+      if (!isNews(record)) return Effect.void
+      return tooSoon(record, now) > 0n ? this.later(record.id, this.sayLater(record)) : this.say(record, now)
     })
+  }
+
+  /** Until nothing is left to say: a sleep may be shorter than was asked for, and more may change meanwhile. */
+  private sayLater(record: TransferRecord): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      while (isNews(record)) {
+        const now = yield* Clock.monotonicTimeNanos
+        const wait = tooSoon(record, now)
+        yield* wait > 0n ? Effect.sleep(Duration.nanos(wait)) : this.say(record, now)
+      }
+    })
+  }
+
+  private say(record: TransferRecord, now: bigint): Effect.Effect<void> {
+    const { eventsAt, view } = record
+    record.shown = view
+    eventsAt.push(now)
+    if (eventsAt.length > eventsMax) eventsAt.shift()
+    return this.events.publish(Event.cases.TransferChanged.make({ transfer: view }))
   }
 
   /** Those over longest, by when they began, make room. */

@@ -132,6 +132,11 @@ const inWords = (cause: unknown): string => {
     case "ELOOP":
     case "ENOTDIR":
       return "a symbolic link stands in its way now"
+    case "EMFILE":
+    case "ENFILE":
+      return "too many files are open here: raise the limit with ulimit -n"
+    case "EIO":
+      return "its disk reports a fault"
     default:
       return `it cannot be read (${code})`
   }

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Intake } from "../../src/actors/Intake.ts"
@@ -11,7 +12,7 @@ import { Ranges } from "../../src/schema/Ranges.ts"
 import { RelativePath } from "../../src/schema/RelativePath.ts"
 import type { Link, Transport } from "../../src/services/Transport.ts"
 import { startNode } from "../services/TlsNode.ts"
-import { join, noise, quietly, startTransferNode, treeOf } from "./TransferNode.ts"
+import { join, noise, pair, quietly, startTransferNode, treeOf } from "./TransferNode.ts"
 
 const mebi = 1024 * 1024
 
@@ -168,4 +169,48 @@ describe("two lanes", () => {
       })
     )
   }
+})
+
+describe("what a lost data link leaves", () => {
+  quietly("is written, and is safe with the next one's sync: the sender hears of it, and another run has it", () =>
+    Effect.gen(function* () {
+      const reads = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const go = yield* Deferred.make<void>()
+      let count = 0
+      const { alice, bob, network } = yield* pair(
+        {},
+        {
+          store: (real) => ({
+            ...real,
+            open: (picked) =>
+              Effect.map(real.open(picked), (source) => ({
+                read: (parts, into) =>
+                  Effect.suspend(() => {
+                    const held = ++count === 9 ? reads[0] : count === 10 ? reads[1] : undefined
+                    if (held === undefined) return source.read(parts, into)
+                    return Deferred.succeed(held, undefined).pipe(
+                      Effect.andThen(Deferred.await(go)),
+                      Effect.andThen(source.read(parts, into))
+                    )
+                  })
+              }))
+          })
+        }
+      )
+      yield* join(alice, bob)
+      fs.writeFileSync(path.join(alice.sources, "f"), noise(1, 16 * mebi))
+      const [sent] = yield* alice.transfer.send([path.join(alice.sources, "f")], [bob.id])
+      assert(sent !== undefined && reads[0] !== undefined && reads[1] !== undefined)
+      yield* Deferred.await(reads[0])
+      yield* bob.until((view) => view.bytes >= 6 * mebi)
+      network.cut("alice", "bob")
+      // The next link has brought nothing yet: all that is safe came by the first.
+      yield* Deferred.await(reads[1])
+      const { bytes } = yield* bob.transfer.find(sent.id)
+      yield* alice.until((view) => view.id === sent.id && view.bytes >= bytes)
+      yield* Deferred.succeed(go, undefined)
+      assert.strictEqual((yield* bob.over(sent.id)).state, "done")
+      assert.deepStrictEqual(treeOf(bob.received), treeOf(alice.sources))
+    })
+  )
 })

@@ -2,7 +2,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as FiberMap from "effect/FiberMap"
 import type * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
@@ -205,6 +208,35 @@ describe("progress", () => {
       yield* book.change(record, { state: "done" })
       const end = events.at(-1)
       assert.isTrue(end?._tag === "TransferChanged" && end.transfer.state === "done", "the end is said at once")
+      yield* Queue.shutdown(mailbox)
+    })
+  )
+
+  it.effect("is not lost where a sleep is shorter than was asked for, as those of a real clock are", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      const hasty: Clock.Clock = {
+        ...clock,
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+        currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+        sleep: (duration) => clock.sleep(Duration.millis(Math.max(1, Math.floor(Duration.toMillis(duration)) - 3)))
+      }
+      const events: Array<Event> = []
+      const late = yield* FiberMap.make<string, void>()
+      const book = new TransferBook(
+        { publish: (event) => Effect.sync(() => void events.push(event)), stream: Stream.never },
+        (id, run) => Effect.asVoid(FiberMap.run(late, id, run, { onlyIfMissing: true }))
+      )
+      const mailbox = yield* makeMailbox<never>()
+      yield* Effect.gen(function* () {
+        const record = yield* book.add(aTransfer(someTransfer(1), { totalBytes: 1_000_000 }), mailbox)
+        for (let i = 1; i <= 20; i++) yield* book.change(record, { state: i % 2 === 0 ? "running" : "paused" })
+        yield* book.change(record, { state: "stalled" })
+      }).pipe(Effect.provideService(Clock.Clock, hasty))
+      yield* TestClock.adjust("2 seconds")
+      const last = events.at(-1)
+      assert.isTrue(last?._tag === "TransferChanged" && last.transfer.state === "stalled")
       yield* Queue.shutdown(mailbox)
     })
   )
