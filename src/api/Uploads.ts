@@ -208,7 +208,7 @@ const make = Effect.gen(function* () {
   /** What is too old. */
   const sweep = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
-    for (const upload of [...held.values()]) if (upload.view.expiresAt <= now) yield* drop(upload)
+    for (const upload of held.values()) if (upload.view.expiresAt <= now) yield* drop(upload)
   })
 
   yield* events.stream.pipe(

@@ -6,20 +6,27 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { existsSync } from "node:fs"
 import * as fs from "node:fs/promises"
 import { dirname, join, resolve } from "node:path"
 import { NodeConfig } from "../config.ts"
+import { sqliteCode } from "./DatabaseError.ts"
 
 /** The data directory cannot be used as it is; nothing was altered. */
 export class DataDirectoryError extends Schema.TaggedError<DataDirectoryError>()("DataDirectoryError", {
   path: Schema.String,
-  problem: Schema.Literals(["inUse", "unusable"]),
+  problem: Schema.Literals(["inUse", "full", "unusable"]),
   detail: Schema.String
 }) {
   override get message(): string {
-    return this.problem === "inUse"
-      ? `another node is running on ${this.path}. Stop it first, or choose another directory with --data-dir`
-      : `the data directory ${this.path} cannot be used (${this.detail}). Choose another with --data-dir`
+    switch (this.problem) {
+      case "inUse":
+        return `another node is running on ${this.path}. Stop it first, or choose another directory with --data-dir`
+      case "full":
+        return `the disk of the data directory ${this.path} is full. Make room on it, or choose another with --data-dir`
+      case "unusable":
+        return `the data directory ${this.path} cannot be used (${this.detail}). Choose another with --data-dir`
+    }
   }
 }
 
@@ -29,14 +36,18 @@ const attempt = <A>(path: string, run: () => Promise<A>) =>
     catch: (cause) =>
       new DataDirectoryError({
         path,
-        problem: isBusy(cause) ? "inUse" : "unusable",
+        problem: isBusy(cause) ? "inUse" : isFull(cause) ? "full" : "unusable",
         detail: cause instanceof Error ? cause.message : String(cause)
       })
   })
 
-/** SQLITE_BUSY, whatever is extended about it. */
-const isBusy = (cause: unknown): boolean =>
-  cause instanceof Error && "errcode" in cause && typeof cause.errcode === "number" && (cause.errcode & 0xff) === 5
+/** SQLITE_BUSY. */
+const isBusy = (cause: unknown): boolean => sqliteCode(cause) === 5
+
+/** SQLITE_FULL, or what the system says of it. */
+const isFull = (cause: unknown): boolean =>
+  sqliteCode(cause) === 13 ||
+  (cause instanceof Error && "code" in cause && (cause.code === "ENOSPC" || cause.code === "EDQUOT"))
 
 /**
  * Makes a directory, and those above it, step by step: where the system says that it cannot be, Node's own way of
@@ -67,11 +78,15 @@ export const acquire = Effect.fn("DataDirectory.acquire")(function* (path: strin
     attempt(path, async () => {
       // Loaded here, since nothing else of a node needs it.
       const { DatabaseSync } = await import("node:sqlite")
-      const lock = new DatabaseSync(join(path, "lock"), { timeout: 0 })
+      const file = join(path, "lock")
+      const isNew = !existsSync(file)
+      const lock = new DatabaseSync(file, { timeout: 0 })
       try {
         lock.exec("BEGIN EXCLUSIVE")
       } catch (cause) {
         lock.close()
+        // Where it cannot be held, nobody holds it; where another node made it meanwhile, it is that node's.
+        if (isNew && !isBusy(cause)) await fs.rm(file, { force: true })
         throw cause
       }
       return lock

@@ -157,12 +157,14 @@ describe("uploads of an earlier run", () => {
       const dataDir = yield* Served.temporaryDirectory
       const home = join(dataDir, "uploads")
       const idOf = (letter: string) => UploadId.make(`${letter.repeat(25)}a`)
+      const empty = { files: 1, directories: 0, bytes: 3, totalBytes: null, startedAt: 1, expiresAt: 8e12 }
       const mark = (letter: string, transfers: ReadonlyArray<string>) =>
         writeFileSync(
           join(home, `${idOf(letter)}.sent`),
           JSON.stringify({
-            ...{ id: idOf(letter), files: 1, directories: 0, bytes: 3, totalBytes: null, transfers },
-            ...{ startedAt: 1, expiresAt: 8_000_000_000_000 }
+            ...empty,
+            id: idOf(letter),
+            transfers
           })
         )
       for (const letter of "abcd") {
