@@ -12,7 +12,7 @@ import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { LoopbackError } from "./Loopback.ts"
 
-/** Scripts, styles and pictures of its own only; nobody may frame it. */
+/** Scripts, styles and pictures of its own only, one worker, which keeps the shell; nobody may frame it. */
 const policy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -21,11 +21,12 @@ const policy = [
   "font-src 'self'",
   "manifest-src 'self'",
   "connect-src 'self'",
+  "worker-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",
   "require-trusted-types-for 'script'",
-  "trusted-types 'none'"
+  "trusted-types kith-worker"
 ].join("; ")
 
 /** Said with every file of the page. */
@@ -47,13 +48,13 @@ const placeholder = `<!doctype html>
 
 /** Whether this path is of the page, and so needs no token. */
 export const isPage = (method: string, path: string): boolean =>
-  (method === "GET" || method === "HEAD") && (path === "/" || /^\/(assets|page)\/(?!.*\.\.)[\w./-]+$/.test(path))
+  (method === "GET" || method === "HEAD") && (path === "/" || path === "/sw.js" || /^\/(assets|page)\/(?!.*\.\.)[\w./-]+$/.test(path))
 
 const unreadable = (error: PlatformError) => new LoopbackError({ action: "read the page", detail: error.message })
 
 const said = (response: HttpServerResponse.HttpServerResponse) => HttpServerResponse.setHeaders(response, headers)
 
-/** The page at /, and its files at /assets and /page. */
+/** The page at /, its worker, and its files at /assets and /page. */
 export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const router = yield* HttpRouter.HttpRouter
@@ -61,6 +62,6 @@ export const layer = Layer.effectDiscard(
       return yield* router.add("GET", "/", Effect.succeed(said(HttpServerResponse.html(placeholder))))
     }
     const file = Effect.map(yield* Effect.mapError(HttpStaticServer.make({ root: built }), unreadable), said)
-    for (const path of ["/", "/assets/*", "/page/*"] as const) yield* router.add("GET", path, file)
+    for (const path of ["/", "/sw.js", "/assets/*", "/page/*"] as const) yield* router.add("GET", path, file)
   })
 )

@@ -4,6 +4,7 @@ import { App } from "./parts/App.tsx"
 import * as Alarming from "./state/Alarming.ts"
 import * as Announcing from "./state/Announcing.ts"
 import * as Live from "./state/Live.ts"
+import * as Offline from "./state/Offline.ts"
 import * as Session from "./state/Session.ts"
 
 const root = document.getElementById("root")
@@ -13,3 +14,4 @@ void Session.open()
 Live.start()
 Announcing.start()
 Alarming.start()
+Offline.start()
