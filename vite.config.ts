@@ -77,6 +77,7 @@ export default defineConfig({
       treeshake: {
         propertyReadSideEffects: false,
         unknownGlobalSideEffects: false,
+        propertyWriteSideEffects: false,
         moduleSideEffects: [{ test: /node_modules\/(effect|lucide-react|@?radix-ui)\//, sideEffects: false }]
       }
     }

@@ -17,7 +17,7 @@ export const App = () => {
   const known = useAtomValue(model)
   const state = useAtomValue(link)
   if (opened._tag === "Locked") return <Locked why={opened.why} />
-  if (known === null) return <Loading lost={state === "Lost"} />
+  if (known === null) return <Loading link={state} />
   return (
     <>
       <Shell />

@@ -5,8 +5,10 @@ import { registry, useAtomValue } from "../state/atoms.ts"
 import { offers, underway } from "../state/Attention.ts"
 import { model } from "../state/Live.ts"
 import { conversationOf } from "../state/Model.ts"
+import { type Found, useFound } from "../state/useFound.ts"
 import { useNow } from "../state/useNow.ts"
 import { conversation, panel, show, talkTo } from "../state/View.ts"
+import { count } from "../text/format.ts"
 import { statusOf, trustOf } from "../text/status.ts"
 import { Avatar } from "./Avatar.tsx"
 import { IconButton } from "./Button.tsx"
@@ -14,6 +16,12 @@ import { Composer } from "./Composer.tsx"
 import { Count } from "./Count.tsx"
 import { MessageList } from "./MessageList.tsx"
 import { PeerName } from "./PeerName.tsx"
+
+const foundWords = (found: Found | null): string =>
+  found === null
+    ? "Searching…"
+    : (found.problem ??
+      (found.messages.length === 1 ? "1 message found" : `${count(found.messages.length)} messages found`))
 
 export const Conversation = () => {
   const known = useAtomValue(model)
@@ -35,12 +43,11 @@ export const Conversation = () => {
     setSearching(false)
     setQuery("")
   }, [to])
-  const messages = useMemo(() => {
-    if (all === undefined || me === undefined) return []
-    const here = all.filter((message) => conversationOf(message, me) === to)
-    const wanted = query.trim().toLocaleLowerCase()
-    return wanted === "" ? here : here.filter((message) => message.text.toLocaleLowerCase().includes(wanted))
-  }, [all, me, to, query])
+  const messages = useMemo(
+    () => (all === undefined || me === undefined ? [] : all.filter((message) => conversationOf(message, me) === to)),
+    [all, me, to]
+  )
+  const { found, more } = useFound(to, query, me)
   if (known === null) return null
   const connected = [...known.peers.values()].filter(({ state }) => state === "connected").length
   return (
@@ -98,7 +105,7 @@ export const Conversation = () => {
         </IconButton>
       </header>
       {searching && (
-        <div className="border-b border-line bg-surface px-4 py-2.5 md:px-6">
+        <div role="search" className="border-b border-line bg-surface px-4 py-2.5 md:px-6">
           <input
             type="search"
             autoFocus
@@ -111,12 +118,23 @@ export const Conversation = () => {
             }}
             className="min-h-10 w-full rounded-xl border border-edge bg-raised px-3.5 text-base"
           />
-          <p role="status" className="sr-only">
-            {query.trim() === "" ? "" : `${messages.length} messages found`}
+          <p role="status" className={`px-1 text-sm text-muted ${query.trim() === "" ? "sr-only" : "pt-2"}`}>
+            {query.trim() === "" ? "" : foundWords(found)}
+            {found?.before != null && (
+              <button type="button" className="ml-2 font-medium text-accent underline" onClick={() => void more()}>
+                Look further back
+              </button>
+            )}
           </p>
         </div>
       )}
-      <MessageList key={`${to} ${query}`} messages={messages} model={known} to={to} searching={query.trim() !== ""} />
+      {query.trim() === "" ? (
+        <MessageList key={to} messages={messages} model={known} to={to} />
+      ) : (
+        found !== null && (
+          <MessageList key={`${to} ${query}`} messages={found.messages} model={known} to={to} searching />
+        )
+      )}
       <Composer key={to} to={to} peer={peer} connected={connected} />
     </>
   )

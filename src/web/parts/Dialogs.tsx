@@ -38,7 +38,13 @@ export const Dialogs = () => {
     case "Offer": {
       const transfer = known.transfers.get(open.transfer)
       return transfer === undefined ? null : (
-        <OfferDialog transfer={transfer} peer={known.peers.get(transfer.peer)} onClose={close} />
+        <OfferDialog
+          key={transfer.id}
+          node={known.node}
+          transfer={transfer}
+          peer={known.peers.get(transfer.peer)}
+          onClose={close}
+        />
       )
     }
     case "Peer":

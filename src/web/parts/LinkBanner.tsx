@@ -12,7 +12,7 @@ export const LinkBanner = () => {
   const before = useRef(state)
   const [back, setBack] = useState(false)
   useEffect(() => {
-    const returned = before.current === "Lost" && state === "Live"
+    const returned = before.current !== "Live" && before.current !== "Loading" && state === "Live"
     before.current = state
     if (!returned) return setBack(false)
     setBack(true)
@@ -21,10 +21,12 @@ export const LinkBanner = () => {
   }, [state])
   return (
     <div role="status" aria-live="polite">
-      {state === "Lost" && (
+      {(state === "Lost" || state === "Stranger") && (
         <p className="flex items-center justify-center gap-2.5 bg-warn-soft px-4 py-2.5 text-base font-medium text-warn">
           <WifiOff size={18} className="shrink-0" aria-hidden />
-          The node does not answer. Trying again until it does; what you see is what was.
+          {state === "Lost"
+            ? "The node does not answer. Trying again until it does; what you see is what was."
+            : "Another node answers here now. What you see is what was; open the page of yours with: kith open"}
         </p>
       )}
       {back && (

@@ -19,12 +19,13 @@ export const Marks = ({ message, peers }: { readonly message: Message; readonly 
   const { recipients, state } = message
   const Icon = state === "queued" || state === "expired" ? Clock : state === "sent" ? Check : CheckCheck
   const reached = recipients.filter((recipient) => recipient.state === "delivered" || recipient.state === "read").length
+  const read = recipients.filter((recipient) => recipient.state === "read").length
   const word =
     message.to !== null
       ? wordOf(state)
       : recipients.length === 0
         ? "Nobody was there to get it"
-        : `${reached} of ${recipients.length} have it`
+        : `${reached} of ${recipients.length} have it${read === 0 ? "" : `, read by ${read}`}`
   const list = recipients
     .slice(0, 20)
     .map(

@@ -6,7 +6,8 @@ import { useVirtualizer } from "@tanstack/react-virtual"
 import { ArrowDown, MessageCircle, SearchX } from "lucide-react"
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
 import type { Message as View } from "../../schema/Message.ts"
-import type { Conversation, Model } from "../state/Model.ts"
+import { type Conversation, hasOlder, type Model } from "../state/Model.ts"
+import { readOlder } from "../state/Older.ts"
 import { see } from "../state/Reading.ts"
 import { useNow } from "../state/useNow.ts"
 import { day, sameDay } from "../text/format.ts"
@@ -18,6 +19,9 @@ const togetherMillis = 5 * 60_000
 
 /** As far from the end as still counts as being there, in pixels. */
 const nearEnd = 80
+
+/** This many messages from the first that is known, what came before it is asked for. */
+const nearStart = 20
 
 interface Item {
   readonly message: View
@@ -37,13 +41,14 @@ const itemsOf = (messages: ReadonlyArray<View>): ReadonlyArray<Item> =>
 export const MessageList = ({
   messages,
   model,
-  searching,
+  searching = false,
   to
 }: {
   readonly messages: ReadonlyArray<View>
   readonly model: Model
   readonly to: Conversation
-  readonly searching: boolean
+  /** These were searched for: they are not the end of the conversation, and not read by being shown. */
+  readonly searching?: boolean
 }) => {
   const now = useNow()
   const scroller = useRef<HTMLDivElement>(null)
@@ -57,6 +62,8 @@ export const MessageList = ({
     overscan: 10,
     paddingStart: 16,
     paddingEnd: 16,
+    // What is read stays where it is when older messages come before it.
+    anchorTo: "end",
     getItemKey: (at) => items[at]?.message.id ?? at
   })
   const toEnd = useCallback(() => {
@@ -76,12 +83,23 @@ export const MessageList = ({
   }, [last?.id, total, toEnd])
   useEffect(() => {
     const look = () => {
-      if (atEnd.current && document.visibilityState === "visible" && scroller.current?.offsetParent !== null) see(to)
+      if (
+        !searching &&
+        atEnd.current &&
+        document.visibilityState === "visible" &&
+        scroller.current?.offsetParent !== null
+      )
+        see(to)
     }
     look()
     document.addEventListener("visibilitychange", look)
     return () => document.removeEventListener("visibilitychange", look)
-  }, [to, last?.id])
+  }, [to, last?.id, searching])
+  const older = !searching && hasOlder(model, to)
+  const top = rows.range?.startIndex ?? 0
+  useEffect(() => {
+    if (older && top < nearStart) void readOlder(to)
+  }, [older, top, to, items.length])
   if (items.length === 0) {
     return (
       <div className="grid min-h-0 flex-1 place-items-center overflow-y-auto">
@@ -112,9 +130,14 @@ export const MessageList = ({
           atEnd.current = scrollHeight - scrollTop - clientHeight < nearEnd
           if (!atEnd.current) return
           setBelow(false)
-          if (document.visibilityState === "visible") see(to)
+          if (!searching && document.visibilityState === "visible") see(to)
         }}
       >
+        {older && top === 0 && (
+          <p role="status" className="breathe py-3 text-center text-sm text-muted">
+            Reading what came before…
+          </p>
+        )}
         <ol style={{ height: total }} className="relative mx-auto max-w-3xl">
           {rows.getVirtualItems().map((row) => {
             const item = items[row.index]

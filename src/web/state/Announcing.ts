@@ -9,7 +9,6 @@ import { inert } from "../../schema/Text.ts"
 import { offers, unreadTotal } from "./Attention.ts"
 import { registry } from "./atoms.ts"
 import { listen, model } from "./Live.ts"
-import { begin } from "./Reading.ts"
 import { show, talkTo } from "./View.ts"
 import { conversationOf } from "./Model.ts"
 
@@ -79,9 +78,6 @@ const title = (): void => {
 
 export const start = (): void => {
   listen((events) => events.forEach(announce))
-  registry.subscribe(model, (known) => {
-    if (known !== null) begin(known)
-  })
   registry.subscribe(unreadTotal, title, { immediate: true })
   registry.subscribe(offers, title, { immediate: true })
 }

@@ -17,8 +17,11 @@ import { kept } from "./Keeping.ts"
 import { proves } from "./Proof.ts"
 import { refuse, session } from "./Session.ts"
 
-/** Loading: not there yet. Live: what is shown is what is. Lost: it was, until the node stopped answering. */
-export type Link = "Loading" | "Live" | "Lost"
+/**
+ * Loading: not there yet. Live: what is shown is what is. Lost: the node does not answer. Stranger: something answers
+ * that cannot prove to be the node of this page, so it is told nothing.
+ */
+export type Link = "Loading" | "Live" | "Lost" | "Stranger"
 
 export const link = Atom.keepAlive(Atom.make<Link>("Loading"))
 export const model = Atom.keepAlive(Atom.make<Model.Model | null>(null))
@@ -70,7 +73,8 @@ const lists = Effect.fn("Live.lists")(function* (client: Client.Client) {
       {
         node: client.node.info(),
         peers: client.peers.list(),
-        messages: client.messages.history({ query: { limit: historyMax } }),
+        messages: client.messages.page({ query: { limit: historyMax } }),
+        unread: Effect.map(client.messages.unread(), ({ items }) => items),
         transfers: client.transfers.list(),
         verifications: client.trust.verifications(),
         alarms: Effect.sync(kept)
@@ -120,7 +124,7 @@ const loop = Effect.gen(function* () {
       continue
     }
     if (registry.get(link) === "Live") wait = waitMin
-    if (!(error instanceof Behind)) registry.set(link, registry.get(model) === null ? "Loading" : "Lost")
+    if (!(error instanceof Behind)) registry.set(link, error instanceof Stranger ? "Stranger" : "Lost")
     yield* nudge.pipe(Effect.timeoutOrElse({ duration: Duration.millis(wait), orElse: () => Effect.void }))
     wait = Math.min(wait * 1.6, waitMax)
   }

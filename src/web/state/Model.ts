@@ -16,8 +16,12 @@ export type Alarm = Extract<Event, { readonly _tag: "Alarm" }>
 export interface Model {
   readonly node: NodeInfo
   readonly peers: ReadonlyMap<PeerId, Peer>
-  /** Oldest first. */
+  /** Oldest first. Of each conversation the newest, without a gap, as far back as was asked for. */
   readonly messages: ReadonlyArray<Message>
+  /** Where what is older of a conversation begins, or null if there is none; absent where nobody asked yet. */
+  readonly older: ReadonlyMap<Conversation, number | null>
+  /** Messages that nobody here has read, by conversation. */
+  readonly unread: ReadonlyMap<Conversation, number>
   /** Newest first. */
   readonly transfers: ReadonlyMap<TransferId, Transfer>
   readonly verifications: ReadonlyMap<VerificationId, Verification>
@@ -26,19 +30,28 @@ export interface Model {
 }
 
 /** Most messages held by the page; older ones are found by search. */
-const messagesMax = 10_000
+const messagesMax = 50_000
+
+/** A part of the history as the node gives it: the newest first, and where the next part begins. */
+export interface Past {
+  readonly items: ReadonlyArray<Message>
+  readonly before: number | null
+}
 
 export const make = (lists: {
   readonly node: NodeInfo
   readonly peers: ReadonlyArray<Peer>
-  readonly messages: ReadonlyArray<Message>
+  readonly messages: Past
+  readonly unread: ReadonlyArray<{ readonly peer: PeerId | null; readonly count: number }>
   readonly transfers: ReadonlyArray<Transfer>
   readonly verifications: ReadonlyArray<Verification>
   readonly alarms: ReadonlyArray<Alarm>
 }): Model => ({
   node: lists.node,
   peers: new Map(lists.peers.map((peer) => [peer.id, peer])),
-  messages: lists.messages,
+  messages: lists.messages.items.toReversed(),
+  older: new Map([["everyone", lists.messages.before]]),
+  unread: new Map(lists.unread.map(({ count, peer }) => [peer ?? "everyone", count])),
   transfers: new Map(lists.transfers.map((transfer) => [transfer.id, transfer])),
   verifications: new Map(lists.verifications.map((verification) => [verification.id, verification])),
   alarms: lists.alarms
@@ -59,10 +72,30 @@ const without = <K, V>(map: ReadonlyMap<K, V>, key: K): ReadonlyMap<K, V> => {
 const sameAlarm = (a: Alarm, b: Alarm) => a.kind === b.kind && a.peer === b.peer && a.text === b.text
 
 /** A message that changed is nearly always among the newest, so it is looked for from the end. */
-const withMessage = (messages: ReadonlyArray<Message>, message: Message): ReadonlyArray<Message> => {
+const withMessage = (model: Model, message: Message): Model => {
+  const { messages, node, unread } = model
   const at = messages.findLastIndex((known) => known.id === message.id)
-  if (at >= 0) return messages.with(at, message)
-  return [...(messages.length < messagesMax ? messages : messages.slice(1)), message]
+  if (at >= 0) return { ...model, messages: messages.with(at, message) }
+  const to = conversationOf(message, node.id)
+  return {
+    ...model,
+    messages: [...(messages.length < messagesMax ? messages : messages.slice(1)), message],
+    unread: message.from === node.id ? unread : withEntry(unread, to, (unread.get(to) ?? 0) + 1)
+  }
+}
+
+/** Whether there is, or may be, more of a conversation than what is known. */
+export const hasOlder = ({ messages, older }: Model, of: Conversation): boolean =>
+  older.get("everyone") !== null && older.get(of) !== null && messages.length < messagesMax
+
+/**
+ * With an older part of a conversation before what is known. What of it is not known yet is older than all that is
+ * known of its conversation, so it comes first.
+ */
+export const withOlder = (model: Model, of: Conversation, past: Past): Model => {
+  const known = new Set(model.messages.map(({ id }) => id))
+  const fresh = past.items.filter(({ id }) => !known.has(id)).toReversed()
+  return { ...model, messages: [...fresh, ...model.messages], older: withEntry(model.older, of, past.before) }
 }
 
 /** The model after an event. `Missed` changes nothing here: whoever follows the events reads the lists again. */
@@ -74,7 +107,9 @@ export const apply = (model: Model, event: Event): Model => {
       return { ...model, peers: without(model.peers, event.id) }
     case "MessageAdded":
     case "MessageChanged":
-      return { ...model, messages: withMessage(model.messages, event.message) }
+      return withMessage(model, event.message)
+    case "MessagesRead":
+      return { ...model, unread: withEntry(model.unread, event.peer ?? "everyone", event.unread) }
     case "TransferChanged":
       return { ...model, transfers: withFirst(model.transfers, event.transfer.id, event.transfer) }
     case "VerificationChanged":

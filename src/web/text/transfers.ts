@@ -1,4 +1,4 @@
-/** A transfer's state in words. */
+/** A transfer's state in words, and what became of an offer that does not wait any more. */
 import type { Transfer } from "../../schema/Offer.ts"
 
 export const stateWord = ({ direction, pausedBy, state }: Transfer): string => {
@@ -25,5 +25,25 @@ export const stateWord = ({ direction, pausedBy, state }: Transfer): string => {
       return "Cancelled"
     case "declined":
       return "Declined"
+  }
+}
+
+/** Of an offer that was open while it ended. */
+export const overWord = ({ state }: Transfer): { readonly title: string; readonly text: string } => {
+  switch (state) {
+    case "cancelled":
+      return {
+        title: "This offer was taken back",
+        text: "The sender does not offer it any more. Nothing was received."
+      }
+    case "declined":
+      return {
+        title: "This offer was declined",
+        text: "Here, in another window, or because nobody answered it in time."
+      }
+    case "failed":
+      return { title: "This offer failed", text: "Nothing was received. Ask the sender to offer it again." }
+    default:
+      return { title: "This offer was answered already", text: "It is among the transfers now." }
   }
 }
