@@ -1,7 +1,6 @@
 /** Starts the page: opens the session, follows the node, draws. */
 import { createRoot } from "react-dom/client"
 import { App } from "./parts/App.tsx"
-import * as Alarming from "./state/Alarming.ts"
 import * as Announcing from "./state/Announcing.ts"
 import * as Live from "./state/Live.ts"
 import * as Offline from "./state/Offline.ts"
@@ -13,5 +12,4 @@ addEventListener("hashchange", () => void Session.open())
 void Session.open()
 Live.start()
 Announcing.start()
-Alarming.start()
 Offline.start()

@@ -1,9 +1,9 @@
 /**
  * A dialog over the page: the browser's own, which keeps the focus inside, closes on Escape and gives the focus back.
- * An alarm is not closed by a click beside it.
  */
 import { X } from "lucide-react"
 import { type ReactNode, useId, useLayoutEffect, useRef } from "react"
+import { AlarmBelow } from "./Alarms.tsx"
 import { IconButton } from "./Button.tsx"
 
 export const Dialog = ({
@@ -40,6 +40,7 @@ export const Dialog = ({
       className={`arrive m-auto max-h-[min(92dvh,52rem)] w-[calc(100vw-1.5rem)] overflow-visible rounded-card bg-transparent p-0 text-ink shadow-float ${wide ? "max-w-2xl" : "max-w-lg"}`}
     >
       <div className="flex max-h-[inherit] flex-col rounded-card border border-line bg-surface">
+        <AlarmBelow onClose={onClose} />
         <header className="flex items-center gap-3 px-6 pt-5 pb-3">
           <h2 id={label} className="min-w-0 flex-1 truncate text-xl font-semibold tracking-tight">
             {title}

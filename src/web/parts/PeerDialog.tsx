@@ -10,6 +10,7 @@ import { moment } from "../text/format.ts"
 import { statusOf, trustOf } from "../text/status.ts"
 import { Avatar } from "./Avatar.tsx"
 import { Button } from "./Button.tsx"
+import { CapsForm } from "./CapsForm.tsx"
 import { Choice, type Option } from "./Choice.tsx"
 import { Dialog } from "./Dialog.tsx"
 import { Name, PeerName } from "./PeerName.tsx"
@@ -17,6 +18,7 @@ import { Name, PeerName } from "./PeerName.tsx"
 const policies: ReadonlyArray<Option<AcceptPolicy | "own">> = [
   { value: "own", label: "As for others", hint: "see Settings" },
   { value: "ask", label: "Ask me" },
+  { value: "verified", label: "If verified", hint: "else ask" },
   { value: "everyone", label: "Take them" },
   { value: "nobody", label: "Take none" }
 ]
@@ -65,16 +67,21 @@ export const PeerDialog = ({ onClose, peer }: { readonly peer: Peer; readonly on
         {peer.lastSeen !== null && <Row label="Last seen">{moment(peer.lastSeen)}</Row>}
       </dl>
       {!blocked && (
-        <div className="mt-4">
+        <div className="mt-4 flex flex-col gap-5">
           <Choice
             label="Offers from this peer"
             options={policies}
-            value={peer.accept === null ? "own" : peer.accept === "verified" ? "ask" : peer.accept}
+            value={peer.accept ?? "own"}
             onChange={(chosen) =>
               void run((client) =>
                 client.trust.accept({ ...byId, payload: { accept: chosen === "own" ? null : chosen } })
               )
             }
+          />
+          <CapsForm
+            hint="With this peer, within the limits of the whole node. Nothing written is no limit of its own."
+            load={(client) => client.profile.peerCaps(byId)}
+            change={(client, payload) => client.profile.setPeerCaps({ ...byId, payload })}
           />
         </div>
       )}

@@ -11,6 +11,7 @@ import { tell } from "../state/Notices.ts"
 import { useAsk } from "../state/useAsk.ts"
 import { setTheme, show, type Theme, theme } from "../state/View.ts"
 import { Button } from "./Button.tsx"
+import { CapsForm } from "./CapsForm.tsx"
 import { Choice, type Option } from "./Choice.tsx"
 import { Dialog } from "./Dialog.tsx"
 import { Field } from "./Field.tsx"
@@ -31,7 +32,7 @@ const states: ReadonlyArray<Option<Availability>> = [
 
 const policies: ReadonlyArray<Option<AcceptPolicy>> = [
   { value: "ask", label: "Ask me", hint: "about each offer" },
-  { value: "verified", label: "Verified", hint: "take theirs, ask about others" },
+  { value: "verified", label: "Verified", hint: "take theirs, else ask" },
   { value: "everyone", label: "Everyone", hint: "take all offers" },
   { value: "nobody", label: "Nobody", hint: "decline all offers" }
 ]
@@ -123,6 +124,11 @@ export const SettingsDialog = ({ node, onClose }: { readonly node: NodeInfo; rea
           </p>
         )}
         {profile !== null && <Said profile={profile} save={save} />}
+        <CapsForm
+          hint="Of all transfers together. Nothing written is no limit; one peer can have less, in what is about it."
+          load={(client) => client.profile.caps()}
+          change={(client, payload) => client.profile.setCaps({ payload })}
+        />
         <Choice label="Look" options={themes} value={look} onChange={setTheme} />
         {canNotify() && (
           <Toggle

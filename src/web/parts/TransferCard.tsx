@@ -76,13 +76,10 @@ export const TransferCard = memo(({ transfer }: { readonly transfer: Transfer })
           />
         </div>
       )}
-      <p className={`${over ? "mt-1 pl-12" : "mt-2"} text-sm text-muted tabular-nums`}>
+      <p className={`${over ? "mt-1 pl-12" : "mt-2"} flex flex-wrap gap-x-3 text-sm text-muted tabular-nums`}>
         <span className="font-medium text-ink">{stateWord(transfer)}</span>
         {figures(transfer).map((part) => (
-          <span key={part}>
-            {" · "}
-            <span className="whitespace-nowrap">{part}</span>
-          </span>
+          <span key={part}>{part}</span>
         ))}
       </p>
       {transfer.error !== null && <p className="mt-2 text-sm break-words text-danger">{inert(transfer.error)}</p>}

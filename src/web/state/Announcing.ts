@@ -6,7 +6,8 @@ import * as Atom from "effect/reactivity/Atom"
 import type { Event } from "../../schema/Event.ts"
 import { short } from "../../schema/PeerId.ts"
 import { inert } from "../../schema/Text.ts"
-import { offers, unreadTotal } from "./Attention.ts"
+import { alarmTitles } from "../text/alarms.ts"
+import { alarmTotal, offers, unreadTotal } from "./Attention.ts"
 import { registry } from "./atoms.ts"
 import { listen, model } from "./Live.ts"
 import { show, talkTo } from "./View.ts"
@@ -54,6 +55,8 @@ const announce = (event: Event): void => {
     registry.set(spoken, `${nameOf(from)}: ${line}`)
     notify(nameOf(from), line, () => talkTo(conversationOf(event.message, known.node.id)))
   }
+  // It is read aloud by what shows it.
+  if (event._tag === "Alarm") notify(alarmTitles[event.kind], inert(event.text), () => undefined)
   if (event._tag === "TransferChanged") {
     const { direction, id, name, peer, state } = event.transfer
     if (direction === "receive" && state === "offered" && !told.has(id)) {
@@ -72,7 +75,7 @@ const announce = (event: Event): void => {
 }
 
 const title = (): void => {
-  const waiting = registry.get(unreadTotal) + registry.get(offers).length
+  const waiting = registry.get(unreadTotal) + registry.get(offers).length + registry.get(alarmTotal)
   document.title = waiting === 0 ? "Kith" : `(${waiting}) Kith`
 }
 
@@ -80,4 +83,5 @@ export const start = (): void => {
   listen((events) => events.forEach(announce))
   registry.subscribe(unreadTotal, title, { immediate: true })
   registry.subscribe(offers, title, { immediate: true })
+  registry.subscribe(alarmTotal, title, { immediate: true })
 }

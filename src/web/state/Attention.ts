@@ -23,3 +23,5 @@ export const finished = Atom.keepAlive(Atom.make((get) => get(transfers).filter(
 export const unreadTotal = Atom.keepAlive(
   Atom.make((get) => [...get(unread).values()].reduce((sum, count) => sum + count, 0))
 )
+
+export const alarmTotal = Atom.keepAlive(Atom.make((get) => get(model)?.alarms.length ?? 0))

@@ -13,7 +13,6 @@ import { historyMax } from "../../schema/Api.ts"
 import { registry } from "./atoms.ts"
 import * as Client from "./Client.ts"
 import * as Model from "./Model.ts"
-import { kept } from "./Keeping.ts"
 import { proves } from "./Proof.ts"
 import { refuse, session } from "./Session.ts"
 
@@ -77,7 +76,7 @@ const lists = Effect.fn("Live.lists")(function* (client: Client.Client) {
         unread: Effect.map(client.messages.unread(), ({ items }) => items),
         transfers: client.transfers.list(),
         verifications: client.trust.verifications(),
-        alarms: Effect.sync(kept)
+        alarms: client.alarms.list()
       },
       { concurrency: 4 }
     )

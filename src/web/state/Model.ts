@@ -2,6 +2,7 @@
  * What the page knows of its node, and how each event changes it. Pure: the lists are read once, and from then on the
  * events keep them true. What an event does not touch keeps its identity, so that it is not drawn again.
  */
+import type { Alarm } from "../../schema/Alarm.ts"
 import type { NodeInfo } from "../../schema/Api.ts"
 import type { Event } from "../../schema/Event.ts"
 import type { TransferId, VerificationId } from "../../schema/Id.ts"
@@ -10,8 +11,6 @@ import type { Transfer } from "../../schema/Offer.ts"
 import type { Peer } from "../../schema/Peer.ts"
 import type { PeerId } from "../../schema/PeerId.ts"
 import type { Verification } from "../../schema/Verification.ts"
-
-export type Alarm = Extract<Event, { readonly _tag: "Alarm" }>
 
 export interface Model {
   readonly node: NodeInfo
@@ -69,8 +68,6 @@ const without = <K, V>(map: ReadonlyMap<K, V>, key: K): ReadonlyMap<K, V> => {
   return rest
 }
 
-const sameAlarm = (a: Alarm, b: Alarm) => a.kind === b.kind && a.peer === b.peer && a.text === b.text
-
 /** A message that changed is nearly always among the newest, so it is looked for from the end. */
 const withMessage = (model: Model, message: Message): Model => {
   const { messages, node, unread } = model
@@ -114,20 +111,12 @@ export const apply = (model: Model, event: Event): Model => {
       return { ...model, transfers: withFirst(model.transfers, event.transfer.id, event.transfer) }
     case "VerificationChanged":
       return { ...model, verifications: withEntry(model.verifications, event.verification.id, event.verification) }
-    case "Alarm":
-      return model.alarms.some((known) => sameAlarm(known, event))
-        ? model
-        : { ...model, alarms: [...model.alarms, event] }
+    case "AlarmsChanged":
+      return { ...model, alarms: event.alarms }
     default:
       return model
   }
 }
-
-/** The model without an alarm that a person has understood. */
-export const acknowledge = (model: Model, alarm: Alarm): Model => ({
-  ...model,
-  alarms: model.alarms.filter((known) => !sameAlarm(known, alarm))
-})
 
 /** A conversation: with one peer, or with everyone. */
 export type Conversation = PeerId | "everyone"
