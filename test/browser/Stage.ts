@@ -65,11 +65,17 @@ const freePort = Effect.callback<number>((resume) => {
   })
 })
 
+/** Where a node listens, if that matters. */
+export interface Place {
+  readonly port?: string
+  readonly api?: string
+}
+
 /** A node that can be stopped and started again where it was. */
-export const node = Effect.fnUntraced(function* (name: string, ...args: ReadonlyArray<string>) {
+export const nodeAt = Effect.fnUntraced(function* (name: string, place: Place, ...args: ReadonlyArray<string>) {
   const dir = yield* temporary
   const received = join(dir, "received_files")
-  const ports = { port: String(yield* freePort), api: String(yield* freePort) }
+  const ports = { port: place.port ?? String(yield* freePort), api: place.api ?? String(yield* freePort) }
   const given = ["up", "--data-dir", join(dir, "data"), "--received", received, "--name", name, "--no-discovery"]
   const all = [...given, "--host", "127.0.0.1", "--port", ports.port, "--api-port", ports.api, ...args]
   const up = Effect.gen(function* () {
@@ -96,8 +102,15 @@ export const node = Effect.fnUntraced(function* (name: string, ...args: Readonly
       })
     })
   const first = yield* up
-  return { name, dir, received, address: `127.0.0.1:${ports.port}`, up, first, ask }
+  /** Stops it as a person does, and waits until it is gone. */
+  const down = (running: typeof first) =>
+    Effect.promise(async () => {
+      running.child.kill("SIGTERM")
+      await running.ended
+    })
+  return { name, dir, received, ports, address: `127.0.0.1:${ports.port}`, up, down, first, ask }
 })
+export const node = (name: string, ...args: ReadonlyArray<string>) => nodeAt(name, {}, ...args)
 export type Node = Effect.Success<ReturnType<typeof node>>
 
 /** Two nodes that know each other. */
@@ -113,6 +126,9 @@ export interface Look {
   readonly theme?: "light" | "dark" | "contrast"
   /** Whether to go to the page by its link; else by its plain address. */
   readonly link?: boolean
+  /** Whether the browser may keep the shell of the page; what it then answers, no test can answer instead. */
+  readonly worker?: boolean
+  readonly permissions?: ReadonlyArray<string>
 }
 
 /** What went wrong in a page without a person seeing it. */
@@ -132,7 +148,8 @@ export const open = Effect.fnUntraced(function* (of: Node, look: Look = {}) {
         colorScheme: look.theme === "dark" ? "dark" : "light",
         locale: "en-GB",
         reducedMotion: "reduce",
-        permissions: ["clipboard-read", "clipboard-write"]
+        serviceWorkers: look.worker === true ? "allow" : "block",
+        permissions: ["clipboard-read", "clipboard-write", ...(look.permissions ?? [])]
       })
     ),
     (context) => Effect.promise(() => context.close())
@@ -156,7 +173,7 @@ export const open = Effect.fnUntraced(function* (of: Node, look: Look = {}) {
     yield* Effect.promise(() => page.addInitScript({ content: `localStorage.setItem("kith.theme", "contrast")` }))
   }
   yield* Effect.promise(() => page.goto(look.link === false ? origin : url))
-  return { page, trouble, origin }
+  return { page, trouble, origin, context }
 })
 
 /** A picture of what the page shows, for people to look at. */

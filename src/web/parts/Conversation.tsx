@@ -129,7 +129,7 @@ export const Conversation = () => {
         </div>
       )}
       {query.trim() === "" ? (
-        <MessageList key={to} messages={messages} model={known} to={to} />
+        <MessageList key={`messages ${to}`} messages={messages} model={known} to={to} />
       ) : (
         found !== null && (
           <MessageList key={`${to} ${query}`} messages={found.messages} model={known} to={to} searching />

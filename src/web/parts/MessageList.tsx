@@ -102,8 +102,8 @@ export const MessageList = ({
   }, [older, top, to, items.length])
   if (items.length === 0) {
     return (
-      <div className="grid min-h-0 flex-1 place-items-center overflow-y-auto">
-        {searching ? (
+      <div className="grid min-h-0 flex-1 place-items-center overflow-hidden">
+        {older ? null : searching ? (
           <Empty icon={SearchX} title="Nothing found" />
         ) : (
           <Empty icon={MessageCircle} title="No messages yet">

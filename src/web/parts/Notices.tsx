@@ -15,7 +15,7 @@ export const Notices = () => {
       </div>
       <div
         role="status"
-        className="pointer-events-none fixed inset-x-0 bottom-18 z-50 flex flex-col items-center gap-2 px-4 md:bottom-6"
+        className="pointer-events-none fixed inset-x-0 bottom-18 z-50 flex flex-col items-center gap-2 px-4 md:bottom-24"
       >
         {all.map((notice) => (
           <div

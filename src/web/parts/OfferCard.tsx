@@ -50,16 +50,24 @@ export const OfferCard = ({ transfer }: { readonly transfer: Transfer }) => {
           {problem}
         </p>
       )}
-      <div className="mt-4 flex flex-wrap gap-2">
+      <div className="mt-4 flex gap-2">
         <Button
           look="main"
+          className="px-3.5"
           busy={busy}
           onClick={() => void run((client) => client.transfers.accept({ ...byId, payload: {} }))}
         >
           Accept
         </Button>
-        <Button onClick={() => show({ _tag: "Offer", transfer: transfer.id })}>Look at it</Button>
-        <Button look="plain" disabled={busy} onClick={() => void run((client) => client.transfers.decline(byId))}>
+        <Button className="px-3.5" onClick={() => show({ _tag: "Offer", transfer: transfer.id })}>
+          Look at it
+        </Button>
+        <Button
+          look="plain"
+          className="ml-auto px-3.5"
+          disabled={busy}
+          onClick={() => void run((client) => client.transfers.decline(byId))}
+        >
           Decline
         </Button>
       </div>

@@ -12,7 +12,7 @@ import { inert } from "../../schema/Text.ts"
 import { build, patterns, sum, type Unticked } from "../state/OfferTree.ts"
 import { useAsk } from "../state/useAsk.ts"
 import { entriesReadMax, useEntries } from "../state/useEntries.ts"
-import { contents, count, moment, size } from "../text/format.ts"
+import { capital, contents, count, moment, size } from "../text/format.ts"
 import { overWord } from "../text/transfers.ts"
 import { Button } from "./Button.tsx"
 import { Choice, type Option } from "./Choice.tsx"
@@ -23,7 +23,7 @@ import { Name } from "./PeerName.tsx"
 import { Problems } from "./Problems.tsx"
 
 const conflicts: ReadonlyArray<Option<ConflictPolicy>> = [
-  { value: "rename", label: "Keep both", hint: "the new one gets a number" },
+  { value: "rename", label: "Keep both", hint: "the new one is numbered" },
   { value: "skip", label: "Skip", hint: "what is the same stays" },
   { value: "overwrite", label: "Replace", hint: "the old one is gone" }
 ]
@@ -71,7 +71,7 @@ const Over = ({ transfer }: { readonly transfer: Transfer }) => {
       <Hourglass size={20} className="mt-0.5 shrink-0" aria-hidden />
       <div>
         <p className="font-semibold">{title}</p>
-        <p className="text-sm">{transfer.error === null ? text : inert(transfer.error)}</p>
+        <p className="text-sm">{transfer.error === null ? text : capital(inert(transfer.error))}</p>
       </div>
     </div>
   )

@@ -1,4 +1,5 @@
-/** On or off: the browser's own checkbox, drawn as a switch. */
+/** On or off. */
+import { Switch } from "radix-ui"
 import { useId } from "react"
 
 export const Toggle = ({
@@ -23,15 +24,15 @@ export const Toggle = ({
           {hint}
         </p>
       </div>
-      <input
-        type="checkbox"
-        role="switch"
+      <Switch.Root
         id={id}
         aria-describedby={`${id} hint`}
         checked={checked}
-        onChange={(event) => onChange(event.target.checked)}
-        className="h-7 w-12 shrink-0 cursor-pointer appearance-none rounded-full border border-edge bg-sunken transition-colors before:block before:size-5 before:translate-x-[0.2rem] before:translate-y-[0.19rem] before:rounded-full before:bg-edge before:transition-transform checked:border-accent checked:bg-accent checked:before:translate-x-[1.45rem] checked:before:bg-on-accent"
-      />
+        onCheckedChange={onChange}
+        className="h-7 w-12 shrink-0 rounded-full border border-edge bg-sunken transition-colors data-[state=checked]:border-accent data-[state=checked]:bg-accent"
+      >
+        <Switch.Thumb className="block size-5 translate-x-0.5 rounded-full bg-edge transition-transform data-[state=checked]:translate-x-[1.4rem] data-[state=checked]:bg-on-accent" />
+      </Switch.Root>
     </div>
   )
 }

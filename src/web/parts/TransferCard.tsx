@@ -6,7 +6,7 @@ import { short } from "../../schema/PeerId.ts"
 import { inert } from "../../schema/Text.ts"
 import { useAtomValue } from "../state/atoms.ts"
 import { model } from "../state/Live.ts"
-import { contents, count, size, span, speed } from "../text/format.ts"
+import { capital, contents, count, size, span, speed } from "../text/format.ts"
 import { stateWord } from "../text/transfers.ts"
 import { Name } from "./PeerName.tsx"
 import { Problems } from "./Problems.tsx"
@@ -32,6 +32,8 @@ const Picture = ({ transfer: { direction, state } }: { readonly transfer: Transf
   )
 }
 
+const renamedShown = 3
+
 /** How far and how fast, in one line. */
 const figures = (transfer: Transfer): ReadonlyArray<string> => {
   const { bytes, bytesPerSecond, files, filesDone, secondsLeft, state, totalBytes } = transfer
@@ -44,10 +46,25 @@ const figures = (transfer: Transfer): ReadonlyArray<string> => {
   ].filter((part) => part !== "")
 }
 
+/** What is called otherwise here, since its name was taken. */
+const Renamed = ({ names }: { readonly names: NonNullable<Transfer["renamed"]> }) => (
+  <ul className="mt-2 text-sm text-muted" aria-label="Renamed">
+    {names.slice(0, renamedShown).map(({ name, path }) => (
+      <li key={path} className="flex min-w-0 gap-1">
+        <Name text={path} /> <span className="shrink-0">is here as</span>{" "}
+        <Name text={name} className="font-medium text-ink" />
+      </li>
+    ))}
+    {names.length > renamedShown && <li>and {names.length - renamedShown} more under other names</li>}
+  </ul>
+)
+
 export const TransferCard = memo(({ transfer }: { readonly transfer: Transfer }) => {
   const peer = useAtomValue(model)?.peers.get(transfer.peer)
   const over = isOver(transfer.state)
   const moving = transfer.state === "running"
+  // What a person ended is no fault.
+  const isEnded = transfer.state === "cancelled" || transfer.state === "declined"
   const name = peer?.name ?? short(transfer.peer)
   return (
     <article
@@ -82,9 +99,16 @@ export const TransferCard = memo(({ transfer }: { readonly transfer: Transfer })
           <span key={part}>{part}</span>
         ))}
       </p>
-      {transfer.error !== null && <p className="mt-2 text-sm break-words text-danger">{inert(transfer.error)}</p>}
+      {transfer.error !== null && (
+        <p className={`mt-1 text-sm break-words ${over ? "pl-12" : ""} ${isEnded ? "text-muted" : "text-danger"}`}>
+          {capital(inert(transfer.error))}
+        </p>
+      )}
       {transfer.problemCount > 0 && (
         <Problems problems={transfer.problems} summary={`${count(transfer.problemCount)} left out or failed`} />
+      )}
+      {transfer.direction === "receive" && transfer.renamed !== undefined && transfer.renamed.length > 0 && (
+        <Renamed names={transfer.renamed} />
       )}
       {transfer.notTaken !== undefined && transfer.notTaken.count > 0 && (
         <p className="mt-1 text-sm text-muted">{count(transfer.notTaken.count)} not taken</p>

@@ -1,11 +1,12 @@
-/** What can be done about a transfer now: hold it or let it go on, let it go first, end it. */
+/** What can be done about a transfer now: hold it or let it go on, let it go first, end it, do it again. */
 import type * as Effect from "effect/Effect"
-import { ChevronsUp, Pause, Play, X } from "lucide-react"
+import { ChevronsUp, Pause, Play, RotateCcw, X } from "lucide-react"
 import { useState } from "react"
 import { isOver, type Transfer } from "../../schema/Offer.ts"
 import { inert } from "../../schema/Text.ts"
 import { ask, type Client } from "../state/Client.ts"
 import { tell } from "../state/Notices.ts"
+import { canSendAgain, sendAgain } from "../state/Uploads.ts"
 import { IconButton } from "./Button.tsx"
 
 /** States in which something may move, and so may be held. */
@@ -14,12 +15,44 @@ const holdable: ReadonlySet<Transfer["state"]> = new Set(["queued", "waiting", "
 const act = async <A, E>(question: (client: Client) => Effect.Effect<A, E>) => {
   const answer = await ask(question)
   if (!answer.ok) tell("problem", answer.problem)
+  return answer.ok
+}
+
+/**
+ * Once more, where it did not wholly arrive. What this page handed over is handed over again; a receiver can only ask,
+ * since what is sent is the sender's to say, so that is a message.
+ */
+const Again = ({ name, transfer }: { readonly transfer: Transfer; readonly name: string }) => {
+  const { direction, peer, state } = transfer
+  if (state === "done") return null
+  if (direction === "send") {
+    return canSendAgain(transfer) ? (
+      <IconButton className="-mt-1 -mr-2" label={`Send ${name} again`} onClick={() => sendAgain(transfer)}>
+        <RotateCcw size={18} aria-hidden />
+      </IconButton>
+    ) : null
+  }
+  if (state === "declined") return null
+  const text = `Please send “${name}” again.`
+  return (
+    <IconButton
+      className="-mt-1 -mr-2"
+      label={`Ask for ${name} again`}
+      onClick={() =>
+        void act((client) => client.messages.say({ payload: { text, to: peer } })).then((asked) => {
+          if (asked) tell("done", `The sender was asked: ${text}`)
+        })
+      }
+    >
+      <RotateCcw size={18} aria-hidden />
+    </IconButton>
+  )
 }
 
 export const TransferControls = ({ transfer }: { readonly transfer: Transfer }) => {
   const [sure, setSure] = useState(false)
-  if (isOver(transfer.state)) return null
   const name = inert(transfer.name)
+  if (isOver(transfer.state)) return <Again transfer={transfer} name={name} />
   const byId = { params: { id: transfer.id } }
   const first = transfer.priority === "high"
   return (

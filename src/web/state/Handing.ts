@@ -4,7 +4,7 @@
  *
  * XMLHttpRequest rather than fetch: only it tells how much of a body was taken so far.
  */
-import * as Effect from "effect/Effect"
+import type { Transfer } from "../../schema/Offer.ts"
 import type { PeerId } from "../../schema/PeerId.ts"
 import { RelativePath } from "../../schema/RelativePath.ts"
 import * as Schema from "effect/Schema"
@@ -68,13 +68,13 @@ const each = async <A>(items: ReadonlyArray<A>, run: (item: A) => Promise<void>)
   await Promise.all(Array.from({ length: atOnce }, worker))
 }
 
-/** Hands everything over and sends it; the answer says in a sentence what went wrong. */
+/** Hands everything over and sends it: one transfer for each receiver, or in a sentence what went wrong. */
 export const hand = async (
   picked: Picked,
   to: ReadonlyArray<PeerId> | null,
   signal: AbortSignal,
   onBytes: (bytes: number) => void
-): Promise<Answer<void>> => {
+): Promise<Answer<ReadonlyArray<Transfer>>> => {
   const current = registry.get(session)
   if (current._tag !== "Open") return { ok: false, problem: "The page is not connected to its node." }
   const begun = await ask((client) => client.uploads.begin({ payload: { bytes: picked.bytes } }))
@@ -105,7 +105,7 @@ export const hand = async (
       if (!made.ok) throw new Cut(made.problem)
     }
     await each(picked.files, handFile)
-    const sent = await ask((client) => Effect.asVoid(client.uploads.send({ params: { id }, payload: { to } })))
+    const sent = await ask((client) => client.uploads.send({ params: { id }, payload: { to } }))
     if (!sent.ok) throw new Cut(sent.problem)
     return sent
   } catch (error) {

@@ -1,8 +1,10 @@
 /**
  * What is being handed over to the node: the page reads the files and streams them to it, the node keeps them and
- * offers them. Each upload shows its own progress and can be stopped; a page that closes loses only what was not handed over yet.
+ * offers them. Each upload shows its own progress and can be stopped; a page that closes loses only what was not handed
+ * over yet. While the page is open, what it handed over can be sent again.
  */
 import * as Atom from "effect/reactivity/Atom"
+import type { Transfer } from "../../schema/Offer.ts"
 import type { PeerId } from "../../schema/PeerId.ts"
 import { registry } from "./atoms.ts"
 import * as Handing from "./Handing.ts"
@@ -24,6 +26,26 @@ export const uploads = Atom.keepAlive(Atom.make<ReadonlyArray<Upload>>([]))
 const running = new Map<number, AbortController>()
 let last = 0
 
+/** What each transfer sends, of the newest that were handed over here. */
+const sent = new Map<Transfer["id"], Picked>()
+const sentMax = 256
+
+const remember = (transfers: ReadonlyArray<Transfer>, picked: Picked): void => {
+  for (const { id } of transfers) sent.set(id, picked)
+  for (const id of sent.keys()) {
+    if (sent.size <= sentMax) return
+    sent.delete(id)
+  }
+}
+
+/** Whether this page still has what a transfer sent. */
+export const canSendAgain = (transfer: Transfer): boolean => sent.has(transfer.id)
+
+export const sendAgain = (transfer: Transfer): void => {
+  const picked = sent.get(transfer.id)
+  if (picked !== undefined) begin(picked, [transfer.peer])
+}
+
 const change = (id: number, next: (upload: Upload) => Upload): void =>
   registry.update(uploads, (all) => all.map((upload) => (upload.id === id ? next(upload) : upload)))
 
@@ -34,8 +56,10 @@ const run = async (id: number, picked: Picked, to: Upload["to"]): Promise<void> 
   running.set(id, stop)
   const answer = await Handing.hand(picked, to, stop.signal, (bytes) => change(id, (upload) => ({ ...upload, bytes })))
   running.delete(id)
-  if (answer.ok) drop(id)
-  else if (!stop.signal.aborted) {
+  if (answer.ok) {
+    remember(answer.value, picked)
+    drop(id)
+  } else if (!stop.signal.aborted) {
     change(id, (upload) => ({ ...upload, state: "failed", problem: answer.problem }))
     tell("problem", answer.problem)
   }

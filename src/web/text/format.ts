@@ -59,7 +59,8 @@ export const day = (millis: number, now: number): string => {
   return new Date(millis).getFullYear() === new Date(now).getFullYear() ? days.format(millis) : years.format(millis)
 }
 
-const capital = (text: string): string => text.charAt(0).toLocaleUpperCase() + text.slice(1)
+/** As the beginning of a sentence. */
+export const capital = (text: string): string => text.charAt(0).toLocaleUpperCase() + text.slice(1)
 
 export const sameDay = (a: number, b: number): boolean => startOfDay(a) === startOfDay(b)
 
