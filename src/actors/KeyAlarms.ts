@@ -1,6 +1,7 @@
 /**
  * Tells a person when a name or an address that is known comes with another key. Nothing follows from it: the
- * newcomer is a peer like any other, unverified. One alarm for a peer and a key in an hour, and a few for a peer. It
+ * newcomer is a peer like any other, unverified. One alarm for a newcomer, once in an hour, and a few about one peer, or
+ * about all strangers together: those cost whoever invents them nothing, and must not push real alarms out of sight. It
  * owns the fibers that watch; they end with the scope.
  */
 import * as Clock from "effect/Clock"
@@ -12,10 +13,11 @@ import * as Stream from "effect/Stream"
 import { limits } from "../config.ts"
 import { format } from "../schema/Address.ts"
 import type { Event } from "../schema/Event.ts"
-import type { Peer } from "../schema/Peer.ts"
+import type { Peer, Trust } from "../schema/Peer.ts"
 import { type PeerId, short } from "../schema/PeerId.ts"
 import { inert } from "../schema/Text.ts"
 import type { ChangedKey } from "../services/Connection.ts"
+import type { PeerRecord } from "../services/PeerRegistry.ts"
 import type { TrustTools } from "./TrustTools.ts"
 
 /** Alarms that were not raised again, or were too many about one peer. */
@@ -29,10 +31,11 @@ const raisedMax = 4096
 
 /** When which alarms were raised. Pure, but for being changed in place; times are monotonic milliseconds. */
 export class Raised {
-  private readonly at = new Map<string, { readonly peer: PeerId; readonly at: number }>()
+  private readonly at = new Map<string, { readonly about: string; readonly at: number }>()
 
   /** Whether to raise the alarm that this peer's name or address came with this key; notes it if so. */
-  raise(peer: PeerId, key: PeerId, now: number): boolean {
+  raise(peer: PeerId, trust: Trust, key: PeerId, now: number): boolean {
+    const about = trust === "unverified" ? "strangers" : peer
     for (const [known, { at }] of this.at) {
       if (now - at < Duration.toMillis(limits.alarmEvery) && this.at.size < raisedMax) break
       this.at.delete(known)
@@ -40,15 +43,18 @@ export class Raised {
     const both = `${peer} ${key}`
     if (this.at.has(both)) return false
     let count = 0
-    for (const one of this.at.values()) if (one.peer === peer) count++
+    for (const one of this.at.values()) if (one.about === about) count++
     if (count >= limits.alarmsPerPeerMax) return false
-    this.at.set(both, { peer, at: now })
+    this.at.set(both, { about, at: now })
     return true
   }
 }
 
 /** Names that look the same to a person in a hurry. */
 const folded = (name: string): string => inert(name).normalize("NFKC").trim().toLowerCase()
+
+/** Of several with one name the alarm is about the one that matters most; among equals the one known longest. */
+const weight: Record<Trust, number> = { unverified: 0, blocked: 1, verified: 2 }
 
 const advice = (key: PeerId) =>
   `It counts as a stranger. Do not trust it before you have compared words: kith verify ${short(key)}`
@@ -59,9 +65,9 @@ export const watch = Effect.fnUntraced(function* (tools: TrustTools) {
   /** What each peer called itself in its latest session. */
   const names = new Map<PeerId, string>()
 
-  const alarm = Effect.fnUntraced(function* (peer: PeerId, key: PeerId, text: string) {
+  const alarm = Effect.fnUntraced(function* ({ id: peer, trust }: PeerRecord, key: PeerId, text: string) {
     const now = Number(yield* Clock.monotonicTimeNanos) / 1e6
-    if (!raised.raise(peer, key, now)) return yield* Metric.update(alarmsSuppressed, 1)
+    if (!raised.raise(peer, trust, key, now)) return yield* Metric.update(alarmsSuppressed, 1)
     yield* Effect.logWarning(text).pipe(Effect.annotateLogs({ peer, key }))
     yield* events.publish({ _tag: "Alarm", kind: "changedKey", peer, text })
   })
@@ -71,7 +77,7 @@ export const watch = Effect.fnUntraced(function* (tools: TrustTools) {
     if (known === undefined || known.trust === "blocked") return
     const name = `${inert(known.name)} (${short(peer)})`
     const where = `at ${format(address)}, where ${name} was reached before, another key answers: ${short(found)}`
-    yield* alarm(peer, found, `${where}. ${advice(found)}`)
+    yield* alarm(known, found, `${where}. ${advice(found)}`)
   })
 
   /** Notes the name; a change to one that others have is worth an alarm. */
@@ -79,15 +85,16 @@ export const watch = Effect.fnUntraced(function* (tools: TrustTools) {
     if (name === short(id) || names.get(id) === name) return
     names.set(id, name)
     if (!isNew) return
-    const shown = inert(name)
+    let known: PeerRecord | undefined
     for (const [other, its] of names) {
       if (other === id || folded(its) !== folded(name)) continue
-      const known = Option.getOrUndefined(yield* registry.get(other))
-      if (known === undefined) continue
-      const trust = known.trust === "unverified" ? "" : `${known.trust} `
-      const what = `a peer with another key (${short(id)}) has the name of the ${trust}${shown} (${short(other)})`
-      yield* alarm(other, id, `${what}. ${advice(id)}`)
+      const one = Option.getOrUndefined(yield* registry.get(other))
+      if (one !== undefined && (known === undefined || weight[one.trust] > weight[known.trust])) known = one
     }
+    if (known === undefined) return
+    const trust = known.trust === "unverified" ? "" : `${known.trust} `
+    const what = `a peer with another key (${short(id)}) has the name of the ${trust}${inert(name)} (${short(known.id)})`
+    yield* alarm(known, id, `${what}. ${advice(id)}`)
   })
 
   const heard = (event: Event): Effect.Effect<void> => {

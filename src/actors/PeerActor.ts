@@ -38,6 +38,7 @@ export interface Surroundings {
   readonly registry: PeerRegistry["Service"]
   readonly events: Events["Service"]
   readonly inboxes: Inboxes
+  readonly reports: PeerLinks.LinkReports
   /** One permit for each dial under way; peers that were only heard of do not make the others wait. */
   readonly turns: { readonly met: Semaphore.Semaphore; readonly heard: Semaphore.Semaphore }
   /** Another key answered where this peer was reached before. */
@@ -115,6 +116,7 @@ export const make = Effect.fnUntraced(function* (id: PeerId, node: Surroundings)
     hello: node.hello,
     inboxes: node.inboxes,
     registry,
+    reports: node.reports,
     tell,
     // When it is full the actor has something to do, and looks anyway.
     look: () => void Queue.offerUnsafe(mailbox, { _tag: "Look" })

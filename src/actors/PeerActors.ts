@@ -29,6 +29,7 @@ import { receive, turnAway } from "./Greeting.ts"
 import { makeInboundReport } from "./InboundReport.ts"
 import * as Inboxes from "./Inboxes.ts"
 import * as PeerActor from "./PeerActor.ts"
+import { makeReports } from "./PeerLinks.ts"
 import { makeRoster, type Roster } from "./Roster.ts"
 
 /** Words of changed keys that nobody has read yet. */
@@ -71,6 +72,7 @@ export const make = Effect.gen(function* () {
     registry,
     events: yield* Events,
     inboxes,
+    reports: makeReports(),
     // Who answers there is a peer like any other: it connects as itself, if a person did not remove it.
     changedKey: (change) => Effect.andThen(PubSub.publish(changedKeys, change), suggest(change.found, change.address)),
     turns: { met: yield* Semaphore.make(limits.dialsMax), heard: yield* Semaphore.make(limits.dialsMax) }

@@ -4,26 +4,37 @@
  * happens to it and waits for the decision. Here is the table of them, by which the actor reaches them.
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import { type Address, format, tcp } from "../schema/Address.ts"
 import type { Frame, FrameOf, GoodbyeReason } from "../schema/Frame.ts"
 import { Availability } from "../schema/Peer.ts"
 import type { PeerId } from "../schema/PeerId.ts"
 import { inert } from "../schema/Text.ts"
 import { SessionError } from "../services/Connection.ts"
+import { networkOf } from "../services/NetworkOf.ts"
 import type { PeerRegistry } from "../services/PeerRegistry.ts"
 import { DialError, type Link } from "../services/Transport.ts"
 import { greet, type Opened, turnAway } from "./Greeting.ts"
 import type { Inboxes } from "./Inboxes.ts"
+import { businessAtOnce, makePeerReport, type PeerReport } from "../services/PeerReport.ts"
 import type { PeerMessage } from "./PeerState.ts"
 import * as Session from "./Session.ts"
 
-/** A peer that breaks the protocol is worth one line in this time. */
-const complainEvery = Duration.minutes(1)
+/** What all links of a node say in the log. */
+export interface LinkReports {
+  readonly began: PeerReport
+  readonly ended: PeerReport
+  readonly complaint: PeerReport
+}
+
+export const makeReports = (): LinkReports => ({
+  began: makePeerReport({ atOnce: businessAtOnce }),
+  ended: makePeerReport({ atOnce: businessAtOnce }),
+  complaint: makePeerReport({ atOnce: 1 })
+})
 
 type Decision =
   /** Be the session, after nothing more comes from the one before. */
@@ -51,6 +62,7 @@ export interface LinksOptions {
   readonly hello: FrameOf<"Hello">
   readonly inboxes: Inboxes
   readonly registry: PeerRegistry["Service"]
+  readonly reports: LinkReports
   /** Waits while the actor is busy; false when it is gone. */
   readonly tell: (message: PeerMessage) => Effect.Effect<boolean>
   /** `takeOver` has something. Never waits. */
@@ -60,10 +72,9 @@ export interface LinksOptions {
 export type PeerLinks = ReturnType<typeof make>
 
 export const make = (options: LinksOptions) => {
-  const { hello: ours, inboxes, look, peer, registry, tell } = options
+  const { hello: ours, inboxes, look, peer, registry, reports, tell } = options
   const table = new Map<number, LinkHandle>()
   let overs: Array<Extract<PeerMessage, { readonly _tag: "Over" }>> = []
-  let complainedAt = Number.NEGATIVE_INFINITY
 
   /** Kept apart from the mailbox, so that the end of a link neither waits for the actor nor gets lost. */
   const over = (handle: LinkHandle, reason: string) => {
@@ -73,14 +84,25 @@ export const make = (options: LinksOptions) => {
     look()
   }
 
-  const complaint = Effect.fnUntraced(function* (text: string) {
-    const now = Number(yield* Clock.monotonicTimeNanos) / 1e6
-    if (now - complainedAt < Duration.toMillis(complainEvery)) return
-    complainedAt = now
-    yield* Effect.logWarning("The peer and this node do not understand each other.").pipe(
-      Effect.annotateLogs({ detail: text })
+  /** A stranger has as many keys as it likes, so it is known by its network. */
+  const offender = (link: Link) =>
+    Effect.map(
+      registry.get(peer),
+      Option.match({
+        onNone: () => networkOf(link.remote.host),
+        onSome: ({ trust }) => (trust === "verified" ? peer : networkOf(link.remote.host))
+      })
     )
-  })
+
+  const report = (one: PeerReport, link: Link, line: Effect.Effect<void>) =>
+    Effect.flatMap(offender(link), (who) => one(who, line))
+
+  const complaint = (link: Link) => (text: string) =>
+    report(
+      reports.complaint,
+      link,
+      Effect.annotateLogs(Effect.logWarning("The peer and this node do not understand each other."), { detail: text })
+    )
 
   const frame = Effect.fnUntraced(function* (frame: Frame) {
     const isTaken = yield* inboxes.deliver(peer, frame)
@@ -96,12 +118,15 @@ export const make = (options: LinksOptions) => {
     after: Effect.Effect<void>
   ) {
     const begin = Effect.andThen(after, inboxes.up(peer))
-    const exit = yield* Effect.exit(Effect.interruptible(session.run({ begin, frame, complaint })))
+    const exit = yield* Effect.exit(
+      Effect.interruptible(session.run({ begin, frame, complaint: complaint(session.link) }))
+    )
     const end = Exit.isSuccess(exit) ? exit.value : broken(exit.cause)
     yield* inboxes.down(peer, end.reason)
     yield* Deferred.succeed(handle.silent, undefined)
     over(handle, end.reason)
-    yield* Effect.logInfo("A session ended.").pipe(Effect.annotateLogs({ reason: end.reason, detail: end.detail }))
+    const line = Effect.logInfo("A session ended.")
+    yield* report(reports.ended, session.link, Effect.annotateLogs(line, { reason: end.reason, detail: end.detail }))
     yield* session.part(end)
     // A defect is its finder's to log: the transport's, or the actor's.
     if (Exit.isFailure(exit)) return yield* Effect.failCause(exit.cause)
@@ -124,7 +149,8 @@ export const make = (options: LinksOptions) => {
       over(handle, decision.reason)
       return yield* turnAway(link, decision.reason)
     }
-    yield* Effect.logInfo("A session began.").pipe(Effect.annotateLogs({ name: inert(hello.name), side: link.side }))
+    const line = Effect.logInfo("A session began.")
+    yield* report(reports.began, link, Effect.annotateLogs(line, { name: inert(hello.name), side: link.side }))
     yield* up
     yield* converse(handle, session, decision.after)
   })

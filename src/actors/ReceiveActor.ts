@@ -316,7 +316,8 @@ class Receiver implements Hearing {
 
   private get ask() {
     return Effect.gen({ self: this }, function* () {
-      yield* Effect.logInfo(`An offer waits for an answer: kith accept ${this.record.id.slice(0, 8)}`)
+      const line = Effect.logInfo(`An offer waits for an answer: kith accept ${this.record.id.slice(0, 8)}`)
+      yield* this.tools.reports.waits(this.record.peer, line)
       yield* Effect.sleep(limits.offerExpires)
       const hours = Duration.toHours(limits.offerExpires)
       yield* this.actor.tell(ReceiveMessage.Decline({ reason: `nobody answered within ${hours} hours` }))

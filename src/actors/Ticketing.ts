@@ -21,6 +21,7 @@ import type { NotConnected } from "../services/Connection.ts"
 import type { Transport } from "../services/Transport.ts"
 import type { JoinError } from "../services/Trust.ts"
 import { TicketBook } from "./TicketBook.ts"
+import { makePeerReport } from "../services/PeerReport.ts"
 import type { TrustTools } from "./TrustTools.ts"
 
 export const frameTags = ["TicketProof", "TicketAccepted", "TicketRefused"] as const
@@ -46,6 +47,7 @@ export const make = (tools: TrustTools, transport: Transport["Service"]) => {
   const { connection, random, registry, self } = tools
   const book = new TicketBook()
   const joining = new Map<TicketId, Joining>()
+  const refusals = makePeerReport({ atOnce: limits.ticketTriesMax })
   const joined = new Set<TicketId>()
 
   const bindingOf = (peer: PeerId): Effect.Effect<Bytes32, NotConnected> =>
@@ -80,7 +82,8 @@ export const make = (tools: TrustTools, transport: Transport["Service"]) => {
       )
       if (verdict._tag === "Refused") {
         const { isNews, reason } = verdict
-        if (isNews) yield* Effect.logWarning("A peer's ticket was refused.").pipe(Effect.annotateLogs({ reason }))
+        const line = Effect.logWarning("A peer's ticket was refused.")
+        if (isNews) yield* refusals(peer, Effect.annotateLogs(line, { reason }))
         return yield* connection.send(peer, { _tag: "TicketRefused", ticket, reason })
       }
       yield* tools.verified(peer, "ticket")

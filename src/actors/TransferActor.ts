@@ -21,11 +21,27 @@ import type { FileStore } from "../services/FileStore.ts"
 import { NotPossible } from "../services/Transfer.ts"
 import type { BlockPool } from "./BlockPool.ts"
 import type { DataLane, LaneError } from "./DataLane.ts"
+import { businessAtOnce, makePeerReport, type PeerReport } from "../services/PeerReport.ts"
 import type { GroupReads } from "./SharedReads.ts"
 import type { RateLimiter } from "./RateLimiter.ts"
 import type { Letter, PersonAction, TransferBook, TransferRecord } from "./TransferBook.ts"
 import { type Outcome, type Pause, pausedBy, type Prospect } from "./TransferState.ts"
 import type { Turns } from "./Turns.ts"
+
+/** Lines of the log that peers can cause: one can make and take back as many offers as it likes. */
+export interface TransferReports {
+  readonly came: PeerReport
+  readonly waits: PeerReport
+  readonly ended: PeerReport
+  readonly unread: PeerReport
+}
+
+export const makeReports = (): TransferReports => ({
+  came: makePeerReport({ atOnce: businessAtOnce }),
+  waits: makePeerReport({ atOnce: businessAtOnce }),
+  ended: makePeerReport({ atOnce: businessAtOnce }),
+  unread: makePeerReport({ atOnce: 1 })
+})
 
 /** What actors work with. */
 export interface Tools {
@@ -36,6 +52,7 @@ export interface Tools {
   readonly book: TransferBook
   readonly turns: Turns
   readonly limiter: RateLimiter
+  readonly reports: TransferReports
   /** Data links for one large transfer that comes in. */
   readonly lanes: number
 }
@@ -82,8 +99,11 @@ export const makeActor = Effect.fn("TransferActor.make")(function* <Message>(
     Effect.suspend(() =>
       Queue.offerUnsafe(outgoing, frame)
         ? Effect.void
-        : Effect.logWarning("The peer does not read: a word to it was dropped").pipe(
-            Effect.annotateLogs({ frame: frame._tag })
+        : tools.reports.unread(
+            record.peer,
+            Effect.annotateLogs(Effect.logWarning("The peer does not read: a word to it was dropped"), {
+              frame: frame._tag
+            })
           )
     )
 

@@ -21,6 +21,7 @@ import { Transport } from "../services/Transport.ts"
 import { BlockPool } from "./BlockPool.ts"
 import { RateLimiter } from "./RateLimiter.ts"
 import { hear, inbound, inboxTags } from "./TransferInbox.ts"
+import { makeReports } from "./TransferActor.ts"
 import * as Orders from "./TransferOrders.ts"
 import { goOn } from "./TransferRevival.ts"
 import { TransferRuns } from "./TransferRuns.ts"
@@ -42,6 +43,7 @@ const make = Effect.gen(function* () {
     ),
     turns: new Turns(),
     limiter: yield* RateLimiter.make(yield* SpeedCaps),
+    reports: makeReports(),
     lanes: (yield* NodeConfig).lanes ?? NodeConfig.defaults.lanes,
     registry: yield* PeerRegistry,
     config: yield* NodeConfig,

@@ -142,7 +142,7 @@ const receive = Effect.fnUntraced(function* (
   const shown = { id: offer.transfer, direction: "receive", state: "offered", group, peer, name, priority } as const
   const view = yield* fresh({ ...shown, files, directories, totalBytes: bytes })
   const record = yield* book.add(view, mailbox)
-  yield* Effect.logInfo("An offer came").pipe(Effect.annotateLogs({ files, bytes }))
+  yield* runs.tools.reports.came(peer, Effect.annotateLogs(Effect.logInfo("An offer came"), { files, bytes }))
   const seed = new DataView((yield* random.randomBytes(4)).buffer).getUint32(0)
   const { freshStaging } = runs
   const manifestMax = runs.lists.room(record.id, peer, listsMax)

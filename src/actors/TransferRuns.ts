@@ -84,6 +84,13 @@ export class TransferRuns {
     )
   }
 
+  private logEnd({ bytes, direction, error, files, peer, problemCount, state }: View): Effect.Effect<void> {
+    const line = Effect.logInfo(`A transfer is over: ${state}`).pipe(
+      Effect.annotateLogs({ files, bytes, problems: problemCount, ...(error === null ? {} : { error }) })
+    )
+    return direction === "send" ? line : this.tools.reports.ended(peer, line)
+  }
+
   /** Says how it ended, once; what an actor dies of ends its transfer and nothing else. */
   private watched(record: TransferRecord, run: Effect.Effect<Ending>): Effect.Effect<void> {
     return run.pipe(
@@ -101,7 +108,7 @@ export class TransferRuns {
           this.lists.forget(record.id)
         })
       ),
-      Effect.andThen(Effect.suspend(() => logEnd(record.view))),
+      Effect.andThen(Effect.suspend(() => this.logEnd(record.view))),
       Effect.annotateLogs({ peer: record.peer, transfer: record.id })
     )
   }
@@ -143,8 +150,3 @@ export const viewOf = (begun: TransferArchive.Left["begun"], direction: View["di
   ...nothingYet,
   startedAt: begun.startedAt
 })
-
-const logEnd = ({ bytes, error, files, problemCount, state }: View): Effect.Effect<void> =>
-  Effect.logInfo(`A transfer is over: ${state}`).pipe(
-    Effect.annotateLogs({ files, bytes, problems: problemCount, ...(error === null ? {} : { error }) })
-  )

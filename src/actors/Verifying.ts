@@ -17,6 +17,7 @@ import { inert } from "../schema/Text.ts"
 import { UnknownVerification, VerifyRefused } from "../schema/TrustFailure.ts"
 import { isOver, type Verification } from "../schema/Verification.ts"
 import { bindingLabel, bytes32, nonceBytes } from "../schema/Verify.ts"
+import { makePeerReport } from "../services/PeerReport.ts"
 import type { TrustTools } from "./TrustTools.ts"
 import * as State from "./VerifyState.ts"
 
@@ -36,6 +37,9 @@ const millis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1
 export const make = Effect.fnUntraced(function* (tools: TrustTools) {
   const { connection, events, random, registry, self } = tools
   const entries = new Map<PeerId, Entry>()
+  // A peer may ask a few times, but strangers have as many keys as they like.
+  const asks = makePeerReport({ atOnce: limits.verifyPromptsMax })
+  const ends = makePeerReport({ atOnce: limits.verifyPromptsMax })
   const turn = yield* Semaphore.make(1)
   const runDeadline = yield* FiberSet.makeRuntime<never>()
   /** Done and replaced at each change. */
@@ -77,13 +81,12 @@ export const make = Effect.fnUntraced(function* (tools: TrustTools) {
     Deferred.doneUnsafe(news, Effect.void)
     news = Deferred.makeUnsafe()
     if (state === "waiting" && begunBy === "peer") {
-      yield* Effect.logInfo(`A peer asks to compare words: kith verify ${short(peer)}`).pipe(
-        Effect.annotateLogs({ name: yield* nameOf(peer) })
-      )
+      const line = Effect.logInfo(`A peer asks to compare words: kith verify ${short(peer)}`)
+      yield* asks(peer, Effect.annotateLogs(line, { name: yield* nameOf(peer) }))
     }
     if (state === "mismatch") yield* Effect.logWarning(`Words were compared: ${verification.reason}.`)
     if (state === "cancelled" || state === "expired") {
-      yield* Effect.logInfo(`A comparison of words is over: ${verification.reason}.`)
+      yield* ends(peer, Effect.logInfo(`A comparison of words is over: ${verification.reason}.`))
     }
     yield* events.publish({ _tag: "VerificationChanged", verification })
   })

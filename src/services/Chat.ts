@@ -29,6 +29,7 @@ import { Events } from "./Events.ts"
 import { Identity } from "./Identity.ts"
 import { type Found, MessageStore, type OutboxFull, type Page, type PageOptions, type Unread } from "./MessageStore.ts"
 import { PeerRegistry } from "./PeerRegistry.ts"
+import { makePeerReport } from "./PeerReport.ts"
 
 /** Defined in schema/, since the API carries them. */
 export { MessageRefused } from "../schema/Failure.ts"
@@ -177,6 +178,7 @@ const make = Effect.gen(function* () {
 
   /** Peers that spoke of numbers that were never given, in the session they have. */
   const renumbered = new Set<PeerId>()
+  const renumberings = makePeerReport({ atOnce: 1 })
 
   const acknowledged = Effect.fnUntraced(function* (peer: PeerId, { epoch, seq, state }: FrameOf<"ChatReceipt">) {
     const advanced = yield* orLog(store.advance(peer, { epoch, seq, state }))
@@ -189,7 +191,10 @@ const make = Effect.gen(function* () {
     // Or this database is a copy that was put back, and the peer saw later ones: then it takes nothing but a new count.
     if (state === "read" || renumbered.has(peer)) return
     renumbered.add(peer)
-    yield* Effect.logWarning("A peer acknowledges messages that were never sent; what waits for it is numbered anew")
+    yield* renumberings(
+      peer,
+      Effect.logWarning("A peer acknowledges messages that were never sent; what waits for it is numbered anew")
+    )
     yield* tell((yield* orLog(store.requeue(peer))) ?? [])
     yield* orLog(store.renumber(peer, yield* freshEpoch))
     yield* sessions.restart(peer)

@@ -1,30 +1,35 @@
 /**
- * Keeps hostile or broken neighbours from filling the log: one line for an address in a while, which says how many
- * were left out since the last, and a bound on addresses, beyond which new ones are only counted. Pure.
+ * Keeps hostile or broken neighbours from filling the log: one line, or a few, for an address in a while, of which the
+ * first says how many were left out before, and a bound on addresses, beyond which new ones are only counted. Pure.
  */
 import * as Duration from "effect/Duration"
 
 interface Record {
-  /** When a line was written, in nanoseconds of the monotonic clock. */
+  /** When its first line was written, in nanoseconds of the monotonic clock. */
   readonly at: bigint
+  lines: number
   suppressed: number
 }
 
 export class OffenceLog {
   readonly #every: bigint
   readonly #addressesMax: number
+  readonly #atOnce: number
   /** In the order of `at`. */
   readonly #records = new Map<string, Record>()
   #unnamed = 0
 
   constructor(options: {
-    /** At most one line for an address in this time. */
+    /** At most so many lines for an address in this time. */
     readonly every: Duration.Duration
     /** At most this many addresses, and so lines, in that time. */
     readonly addressesMax: number
+    /** Lines for an address in that time before any is left out; one unless told. */
+    readonly atOnce?: number
   }) {
     this.#every = Duration.toNanosUnsafe(options.every)
     this.#addressesMax = options.addressesMax
+    this.#atOnce = options.atOnce ?? 1
   }
 
   /**
@@ -34,6 +39,10 @@ export class OffenceLog {
   note(address: string, now: bigint): number | undefined {
     const known = this.#records.get(address)
     if (known !== undefined && now - known.at < this.#every) {
+      if (known.lines < this.#atOnce) {
+        known.lines++
+        return 0
+      }
       known.suppressed++
       return undefined
     }
@@ -44,7 +53,7 @@ export class OffenceLog {
     const suppressed = (known?.suppressed ?? 0) + this.#unnamed
     this.#unnamed = 0
     this.#records.delete(address)
-    this.#records.set(address, { at: now, suppressed: 0 })
+    this.#records.set(address, { at: now, lines: 1, suppressed: 0 })
     return suppressed
   }
 

@@ -180,7 +180,10 @@ layer(Targets.layer(), { excludeTestServices: true })("messages:", (it) => {
       })
       yield* target.wellbeing
       yield* attack(() => mallory.control.settled())
-      assert.strictEqual(target.lines.slice(before).filter((line) => line.includes("understand")).length, 1)
+      // One line in a minute, which an earlier attack from this address may have had.
+      const told = (from: number) => target.lines.slice(from).filter((line) => line.includes("understand")).length
+      assert.isAtMost(told(before), 1)
+      assert.isAbove(told(0), 0)
       mallory.end()
     })
   )
