@@ -47,14 +47,13 @@ export const question = (
   ]
 }
 
+/** What could not be done is a line. */
+const orSay = <E extends { readonly message: string }>(effect: Effect.Effect<void, E>): Effect.Effect<void> =>
+  Effect.catch(effect, (error) => Output.line(inert(error.message)))
+
 export const make = (transfers: Transfers["Service"]) => {
   /** Offers without an answer, the oldest first. */
   const offers = new Map<Transfer["id"], Transfer>()
-
-  const changed = (transfer: Transfer): void => {
-    if (transfer.state === "offered") offers.set(transfer.id, transfer)
-    else offers.delete(transfer.id)
-  }
 
   /** Those that are meant; a line that says why where there are none. */
   const meant = (of: string | null): ReadonlyArray<Transfer> => {
@@ -66,15 +65,35 @@ export const make = (transfers: Transfers["Service"]) => {
   const decide = (offer: Transfer, accept: boolean) =>
     (accept ? transfers.accept(offer.id, {}) : transfers.decline(offer.id)).pipe(
       Effect.andThen(Output.line(`${accept ? "taken" : "declined"}: ${inert(offer.name)}`)),
-      Effect.catch((error) => Output.line(inert(error.message)))
+      orSay
     )
 
+  /** Those of which the list was asked for before it had come. */
+  const awaited = new Set<Transfer["id"]>()
+
   const list = Effect.fnUntraced(function* (offer: Transfer) {
-    yield* Output.line(`${whatOf(offer)}:`)
+    if (offer.listed === false) {
+      awaited.add(offer.id)
+      return yield* Output.line("its list is still on its way; it is shown as soon as it is here")
+    }
     const entries = yield* transfers.entries(offer.id, { from: 0, limit: listedMax + 1 })
+    yield* Output.line(`${whatOf(offer)}:`)
     for (const entry of entries.slice(0, listedMax)) yield* Output.line(`  ${Listing.lineOf(entry)}`)
-    if (entries.length > listedMax) yield* Output.line(`  and more; all of it: kith transfers ${shortId(offer)} --list`)
-  })
+    if (entries.length > listedMax) {
+      yield* Output.line(`  and more; all of it: kith transfers ${shortId(offer)} --list`)
+    }
+  }, orSay)
+
+  /** A transfer that comes in is another one than it was. */
+  const changed = (transfer: Transfer): Effect.Effect<void> => {
+    if (transfer.state !== "offered") {
+      offers.delete(transfer.id)
+      awaited.delete(transfer.id)
+      return Effect.void
+    }
+    offers.set(transfer.id, transfer)
+    return transfer.listed !== false && awaited.delete(transfer.id) ? list(transfer) : Effect.void
+  }
 
   /** Does what was typed; empty lines are nothing. */
   const typed = Effect.fnUntraced(function* (line: string) {
@@ -89,7 +108,7 @@ export const make = (transfers: Transfers["Service"]) => {
     }
     if (answer.of !== "all" && others.length > 0) return yield* Output.line("several offers begin like that")
     if (answer._tag === "List") {
-      return yield* Effect.catch(list(first), (error) => Output.line(inert(error.message)))
+      return yield* list(first)
     }
     yield* Effect.forEach([first, ...others], (offer) => decide(offer, answer.accept), { discard: true })
   })

@@ -85,10 +85,11 @@ export const attend = Effect.gen(function* () {
 
   const transferChanged = Effect.fnUntraced(function* (transfer: Transfer) {
     const before = states.get(transfer.id)
-    if (before === transfer.state || transfer.direction !== "receive") return
+    if (transfer.direction !== "receive") return
+    if (before === transfer.state) return yield* asking.changed(transfer)
     states.set(transfer.id, transfer.state)
     if (isOver(transfer.state)) states.delete(transfer.id)
-    asking.changed(transfer)
+    yield* asking.changed(transfer)
     const about = { name: yield* nameOf(transfer.peer), trust: yield* trustOf(transfer.peer), into }
     for (const line of received(transfer, { ...about, known: before !== undefined })) yield* Output.line(line)
   })

@@ -165,7 +165,8 @@ const drawn = (out: Out, nameOf: Names): Display => {
   return {
     update: (_after, all) =>
       Effect.sync(() => {
-        const now = bars(all, nameOf, (out.columns ?? 80) - 1, (out.rows ?? 24) - 1)
+        // A terminal that does not know its size says 0.
+        const now = bars(all, nameOf, (out.columns || 80) - 1, (out.rows || 24) - 1)
         out.write(`${erase()}${now.join("\n")}\n`)
         lines = now.length
       }),

@@ -5,10 +5,10 @@ import * as CliFlag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { Transfer } from "../schema/Offer.ts"
+import { isOver, type Transfer } from "../schema/Offer.ts"
 import { inert } from "../schema/Text.ts"
 import { account, remarks, shortId, shortLength, wayOf } from "./Account.ts"
-import { Usage } from "./Ending.ts"
+import { Failed, Usage } from "./Ending.ts"
 import * as Listing from "./Listing.ts"
 import { names, type Names } from "./Names.ts"
 import * as Output from "./Output.ts"
@@ -83,6 +83,14 @@ const showOne = (query: string, wanted: { readonly json: boolean; readonly list:
       if (wanted.json) return yield* wanted.list ? Output.jsonArray(listed) : Output.json(transfer)
       const nameOf = yield* names(client)
       for (const line of account(transfer, nameOf)) yield* Output.line(line)
+      if (wanted.list && isOver(transfer.state)) {
+        return yield* new Failed({
+          problem: "it is over, so that its list is not held any more; what is kept of it is above"
+        })
+      }
+      if (wanted.list && transfer.listed === false) {
+        return yield* new Failed({ problem: "its list is still on its way; ask again in a moment" })
+      }
       if (wanted.list) yield* Stream.runForEach(listed, (entry) => Output.line(Listing.lineOf(entry)))
     })
   )

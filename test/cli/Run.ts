@@ -18,6 +18,15 @@ export const main = (() => {
 /** Dozens of processes load the same modules: compiling them once saves most of the time. */
 const compileCache = join(tmpdir(), "kith-test-compile-cache")
 
+export const nodeFlags = ["--disable-warning=ExperimentalWarning"]
+
+/** This process's environment, but for settings of the command. */
+export const environment = (more: Record<string, string> = {}): Record<string, string | undefined> => ({
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("KITH_"))),
+  NODE_COMPILE_CACHE: compileCache,
+  ...more
+})
+
 export interface Ran {
   readonly code: number | null
   readonly out: string
@@ -35,10 +44,9 @@ export interface Options {
 export const start = (args: ReadonlyArray<string>, options: Options = {}) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("KITH_"))
-      const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", main, ...args], {
+      const child = spawn(process.execPath, [...nodeFlags, main, ...args], {
         stdio: [options.stdin ?? "ignore", "pipe", "pipe"],
-        env: { ...Object.fromEntries(inherited), NODE_COMPILE_CACHE: compileCache, ...options.env },
+        env: environment(options.env),
         ...(options.cwd !== undefined && { cwd: options.cwd })
       })
       return new Running(child)
