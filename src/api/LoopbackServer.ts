@@ -10,6 +10,7 @@ import * as Context from "effect/Context"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
+import * as UrlParams from "effect/http/UrlParams"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
@@ -102,6 +103,9 @@ const handlers = Layer.mergeAll(
   OperationHandlers.layer
 ).pipe(Layer.provide([Uploads.layer, PageCodes.layer]))
 
+/** What is searched for, and what files are called, is nobody's but the asker's: it is not in traces either. */
+const discreet = Layer.succeed(UrlParams.CurrentRedactedNames, [/^/])
+
 const routes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
   Layer.provide(handlers),
   Layer.provide(RequestErrors.layer),
@@ -122,6 +126,6 @@ export const layer = control.pipe(
     HttpRouter.serve(Layer.mergeAll(routes, Page.layer, Guard.layer), { disableLogger: true, disableListenLog: true })
   ),
   Layer.provideMerge(Layer.effectContext(bind)),
-  Layer.provide([NodeHttpServer.layerHttpServices, SecureRandom.layerWebCrypto]),
+  Layer.provide([NodeHttpServer.layerHttpServices, SecureRandom.layerWebCrypto, discreet]),
   Layer.provideMerge(Measures.layer)
 )
