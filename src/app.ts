@@ -75,18 +75,20 @@ export const layerOn = <E, R>(
 /** Why a node cannot start here. Each says what is wrong and what to do. */
 export type MachineError = DataDirectory.DataDirectoryError | DatabaseError | IdentityError | ListenError
 
-/** This machine: real files, real TLS, real UDP, and a data directory that nobody else uses meanwhile. */
-export const machine: Layer.Layer<Machine, MachineError, NodeConfig> = Layer.mergeAll(
-  TransportTls.layer,
-  DatagramsUdp.layer,
-  FileStoreNode.layer
-).pipe(
-  Layer.provideMerge(Identity.layer),
-  Layer.provideMerge(Database.layer),
-  Layer.provideMerge(SecureRandom.layerWebCrypto),
-  // First in and last out: nothing touches the directory of another node.
-  Layer.provide(DataDirectory.layer)
-)
+/** This machine, with a transport that may ask who this node is: real files, real UDP, and a data directory that nobody else uses meanwhile. */
+export const machineWith = <E, R>(
+  transport: Layer.Layer<Transport, E, R>
+): Layer.Layer<Machine, Exclude<MachineError, ListenError> | E, NodeConfig | Exclude<R, Identity>> =>
+  Layer.mergeAll(transport, DatagramsUdp.layer, FileStoreNode.layer).pipe(
+    Layer.provideMerge(Identity.layer),
+    Layer.provideMerge(Database.layer),
+    Layer.provideMerge(SecureRandom.layerWebCrypto),
+    // First in and last out: nothing touches the directory of another node.
+    Layer.provide(DataDirectory.layer)
+  )
+
+/** This machine: links by TLS. */
+export const machine: Layer.Layer<Machine, MachineError, NodeConfig> = machineWith(TransportTls.layer)
 
 /** A whole node with these settings. Its scope is its life. */
 export const layer = (
