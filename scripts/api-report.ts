@@ -4,6 +4,7 @@
  *
  *     npm run api-report
  */
+import { createHash } from "node:crypto"
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -12,9 +13,13 @@ import { parseSync } from "rolldown/utils"
 const dist = fileURLToPath(new URL("../dist", import.meta.url))
 
 /** Where each entry's declarations are. */
-export const entries = { kith: "index.d.ts", "kith-testing": "testing/index.d.ts", "kith-client": "client.d.ts" } as const
+export const entries = {
+  kith: "index.d.ts",
+  "kith-testing": "testing/index.d.ts",
+  "kith-client": "client.d.ts"
+} as const
 
-/** A declaration without comments, on as few lines as it was written. */
+/** Declarations by name. */
 type Report = Map<string, string>
 
 const withoutComments = (text: string): string =>
@@ -24,6 +29,16 @@ const withoutComments = (text: string): string =>
     .map((line) => line.trimEnd())
     .filter((line) => line !== "")
     .join("\n")
+
+/** What is too long to be read stands for itself by its digest. */
+const linesMax = 150
+
+const shortened = (what: string): string => {
+  const lines = what.split("\n")
+  if (lines.length <= linesMax) return what
+  const digest = createHash("sha256").update(what).digest("hex").slice(0, 16)
+  return [...lines.slice(0, 3), `    // ${lines.length - 3} lines more, SHA-256 ${digest}`].join("\n")
+}
 
 const fileOf = (from: string, specifier: string): string | undefined => {
   if (!specifier.startsWith(".")) return undefined
@@ -50,8 +65,10 @@ const exportsOf = (path: string): Report => {
     if (statement.type !== "ExportNamedDeclaration") continue
     const { declaration } = statement
     if (declaration !== null) {
-      const what = withoutComments(text.slice(declaration.start, declaration.end))
-      for (const name of namesOf(declaration)) add(name, what)
+      const base = declaration.type === "ClassDeclaration" ? declaration.superClass : null
+      const above = base?.type === "Identifier" ? `${localOf(text, path, base.name)}\n` : ""
+      const what = `${above}${withoutComments(text.slice(declaration.start, declaration.end))}`
+      for (const name of namesOf(declaration)) add(name, shortened(what))
     }
     const file = statement.source === null ? undefined : fileOf(path, statement.source.value)
     const inner = file === undefined ? undefined : exportsOf(file)
