@@ -5,6 +5,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as FiberHandle from "effect/FiberHandle"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
@@ -59,12 +60,14 @@ export const receiveActor = Effect.fn("ReceiveActor")(function* (
   // Made before any worker, so that it is closed after the last of them has let go of the staging.
   const shelf = yield* Effect.acquireRelease(Scope.make(), (shelf, exit) => Scope.close(shelf, exit))
   const turn = yield* Queue.sliding<boolean>(1)
-  const receiver = new Receiver(tools, actor, options, shelf, turn)
+  const away = yield* FiberHandle.make<void>()
+  const receiver = new Receiver(tools, actor, options, { shelf, turn, away })
   yield* Effect.addFinalizer(() => receiver.leaveTurn)
   yield* Effect.forkScoped(
     Effect.forever(Effect.flatMap(Queue.take(turn), (given) => actor.tell(ReceiveMessage.Turn({ given }))))
   )
   if (options.kept !== undefined) yield* receiver.restore
+  if (!options.peerUp) yield* receiver.expireLater
   const ending = yield* live(tools, record, mailbox, {
     initial: receiving({ ...options, ...(options.kept === undefined ? {} : { runs: options.kept.runs }) }),
     step: stepReceiving,
@@ -86,6 +89,8 @@ class Receiver implements Hearing {
   readonly files: ReceivedFiles
   /** Whether it is its turn: the newest answer. */
   private readonly turn: Queue.Enqueue<boolean>
+  /** Waits until it expires, from the last time that its sender left. */
+  private readonly away: FiberHandle.FiberHandle<void>
   private share: LaneShare | undefined
   readonly list: OfferedList
   private isAccepted: boolean
@@ -96,10 +101,15 @@ class Receiver implements Hearing {
     tools: Tools,
     actor: Actor<ReceiveMessage>,
     options: ReceiveOptions,
-    shelf: Scope.Scope,
-    turn: Queue.Enqueue<boolean>
+    owned: {
+      readonly shelf: Scope.Scope
+      readonly turn: Queue.Enqueue<boolean>
+      readonly away: FiberHandle.FiberHandle<void>
+    }
   ) {
-    this.turn = turn
+    const { shelf } = owned
+    this.turn = owned.turn
+    this.away = owned.away
     this.tools = tools
     this.actor = actor
     this.options = options
@@ -153,6 +163,8 @@ class Receiver implements Hearing {
         return inbound === undefined ? Effect.void : Effect.forkScoped(refused(inbound, action.reason))
       case "DropLanes":
         return actor.dropLanes(action.lane)
+      case "ExpireLater":
+        return this.expireLater
       case "AskTurn":
         return Effect.sync(() => this.askTurn())
       case "LeaveTurn":
@@ -201,6 +213,11 @@ class Receiver implements Hearing {
       case "TellDone":
         return this.sayLast(doneOf(this.record, action.outcome))
     }
+  }
+
+  get expireLater(): Effect.Effect<unknown> {
+    const wait = Effect.sleep(limits.stagingExpires)
+    return FiberHandle.run(this.away, Effect.andThen(wait, this.actor.tell(ReceiveMessage.Expired())))
   }
 
   /** Kept too, for a sender that is away now and asks again. */

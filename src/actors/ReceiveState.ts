@@ -1,5 +1,7 @@
 /** What a transfer decides at the receiver. Pure. */
 import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import { limits } from "../config.ts"
 import type { TransferState as Shown } from "../schema/Offer.ts"
 import {
   type Common,
@@ -74,6 +76,8 @@ export type ReceiveMessage = Tagged<
     Faulted: { readonly reason: string }
     /** It is time to try again. */
     Retry: {}
+    /** The sender has been away for `limits.stagingExpires`. */
+    Expired: {}
     Published: { readonly outcome: Outcome }
   }
 >
@@ -92,6 +96,8 @@ export type ReceiveAction = Data.TaggedEnum<
     Recover: {}
     /** Shows the fault, and tries again after a while. */
     RetryLater: { readonly reason: string }
+    /** The sender is away: comes back to it with `Expired`, unless it was away anew meanwhile. */
+    ExpireLater: {}
     AskTurn: {}
     LeaveTurn: {}
     Publish: {}
@@ -102,6 +108,9 @@ export type ReceiveAction = Data.TaggedEnum<
   }
 >
 export const ReceiveAction = Data.taggedEnum<ReceiveAction>()
+
+/** What becomes of a transfer whose sender never comes back. */
+export const expired = `its sender did not come back within ${Duration.toDays(limits.stagingExpires)} days`
 
 const fresh: Wanted = { attempt: null, up: false, newest: 0, failures: 0 }
 
@@ -274,13 +283,15 @@ const decide = (state: Receiving, message: ReceiveMessage): ReceiveStep => {
   switch (message._tag) {
     case "Begin":
       return [state, []]
+    case "Expired":
+      return state.peerUp || state.received ? [state, []] : fail(state, expired)
     case "PeerUp": {
       const lanes = state.lanes.map((lane) => ({ ...lane, failures: 0 }))
       const back: Receiving = { ...state, lanes, peerUp: true, pause: { ...state.pause, peer: false } }
       return [back, state.pause.here ? [ReceiveAction.TellPaused()] : []]
     }
     case "PeerDown":
-      return [{ ...unlaned(state), peerUp: false }, [dropWanted]]
+      return [{ ...unlaned(state), peerUp: false }, [dropWanted, ReceiveAction.ExpireLater()]]
     case "OfferedAgain":
       return [state, state.accepted ? [ReceiveAction.TellAccepted(), ...statusOf(state)] : []]
     case "Changed":

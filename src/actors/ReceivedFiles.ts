@@ -70,6 +70,7 @@ export class ReceivedFiles {
     this.options = options
     this.conflict = options.conflict
     this.place = options.kept
+    record.staging = options.kept?.staging ?? null
   }
 
   /** The list was read and weighed. */
@@ -128,6 +129,7 @@ export class ReceivedFiles {
       ReceiveJournal.begin(this.options.store, record.view, intake, { staging, conflict })
     )
     this.place = { root: journal.staging.root, staging }
+    record.staging = staging
     this.opened = { journal, intake }
     return this.opened
   })

@@ -71,6 +71,8 @@ export interface TransferRecord {
   readonly mailbox: Queue.Enqueue<Letter>
   /** How it ended is kept in the data directory, for a sender that asks again in another run. */
   isKept: boolean
+  /** Receiving: the staging that it grows in, which does not expire before it does. */
+  staging: string | null
   /** Files of which every byte is there, shown with the next tick. */
   filesDone: number
   /** Receiving: what the top entries are called where they were published. */
@@ -135,6 +137,7 @@ export class TransferBook {
         bytes: 0,
         names: [],
         isKept: false,
+        staging: null,
         filesDone: 0,
         lastWord: null,
         listing: null,

@@ -8,11 +8,11 @@ import * as FiberMap from "effect/FiberMap"
 import * as Queue from "effect/Queue"
 import { limits } from "../config.ts"
 import type { GroupId } from "../schema/Id.ts"
-import type { Transfer as View } from "../schema/Offer.ts"
+import { isOver, type Transfer as View } from "../schema/Offer.ts"
 import * as TransferArchive from "../services/TransferArchive.ts"
 import { manifestMax } from "./ManifestBudget.ts"
 import { receiveActor } from "./ReceiveActor.ts"
-import type { ReceiveMessage } from "./ReceiveState.ts"
+import { expired, type ReceiveMessage } from "./ReceiveState.ts"
 import { sendActor, type Walked } from "./SendActor.ts"
 import type { SendMessage } from "./SendState.ts"
 import { makeMailbox } from "./TransferActor.ts"
@@ -22,8 +22,9 @@ import { lastWordOf } from "./TransferWords.ts"
 
 export const goOn = Effect.fn("TransferRevival.goOn")(function* (runs: TransferRuns) {
   const { history, store, walks } = runs.tools
-  const { ended, receives, sends } = yield* TransferStart.read(store, history)
+  const { ended, gone, receives, sends } = yield* TransferStart.read(store, history)
   for (const { isKept, view } of ended) yield* remember(runs, view, isKept)
+  for (const left of gone) yield* expire(runs, left)
   for (const left of receives) yield* receiveAgain(runs, left)
   const lists = new Map<GroupId, Deferred.Deferred<Walked, string>>()
   for (const left of sends) {
@@ -39,7 +40,22 @@ export const goOn = Effect.fn("TransferRevival.goOn")(function* (runs: TransferR
 })
 
 const clean = (runs: TransferRuns) =>
-  Effect.suspend(() => TransferStart.clean(runs.tools.store, new Set(runs.stagings.values())))
+  Effect.suspend(() => {
+    const live = runs.tools.book.all.filter((record) => !isOver(record.view.state))
+    return TransferStart.clean(runs.tools.store, new Set(live.flatMap(({ staging }) => staging ?? [])))
+  })
+
+/** Nobody came back to it while this node did not run either, or not for long: that is said once. */
+const expire = Effect.fnUntraced(function* (runs: TransferRuns, left: TransferArchive.Left) {
+  const view: View = { ...viewOf(left.begun, "receive"), state: "failed", error: expired }
+  yield* Effect.catch(runs.tools.history.save(view), (error) =>
+    Effect.logWarning(`How this transfer ended is not kept: ${error.message}`)
+  )
+  yield* remember(runs, view, false)
+  yield* Effect.logInfo(`A transfer is over: ${expired}`).pipe(
+    Effect.annotateLogs({ peer: view.peer, transfer: view.id })
+  )
+})
 
 /** It is over. It is shown, and its sender may not know. */
 const remember = Effect.fnUntraced(function* (runs: TransferRuns, view: View, isKept: boolean) {
@@ -61,7 +77,6 @@ const receiveAgain = Effect.fnUntraced(function* (
   const ran = yield* Effect.catch(TransferArchive.reopened(store, left), () => Effect.succeed(left.runs + 1))
   const mailbox = yield* makeMailbox<ReceiveMessage>()
   const record = yield* book.add(viewOf(begun, "receive"), mailbox)
-  runs.stagings.set(record.id, staged.staging)
   const kept = { root: staged.root, staging: staged.staging, runs: ran }
   const seed = yield* runs.seed
   const { freshStaging } = runs

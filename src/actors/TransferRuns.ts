@@ -31,8 +31,6 @@ export class TransferRuns {
   readonly tools: Parts
   /** Peers with a session now. */
   readonly up = new Set<PeerId>()
-  /** Stagings that are gone on with, by transfer. */
-  readonly stagings = new Map<TransferId, string>()
   readonly lists = new ManifestBudget((id) => this.tools.book.get(id)?.view.state === "offered")
   /** Sendings that are not over, by group. */
   private readonly members = new Map<GroupId, Set<TransferId>>()

@@ -22,6 +22,8 @@ export interface Unfinished {
   readonly receives: ReadonlyArray<Left & { readonly staged: NonNullable<Left["staged"]> }>
   /** How transfers ended, the first to begin first; `isKept`: in an archive too, since its sender may ask again. */
   readonly ended: ReadonlyArray<{ readonly view: View; readonly isKept: boolean }>
+  /** Receivings of which nothing is left, as nobody came back to them for too long. */
+  readonly gone: ReadonlyArray<Left>
 }
 
 const before = Effect.map(Clock.currentTimeMillis, (now) => now - Duration.toMillis(limits.stagingExpires))
@@ -46,26 +48,32 @@ export const read = Effect.fn("TransferStart.read")(
     const sends: Array<Left> = []
     const receives: Array<Left & { readonly staged: NonNullable<Left["staged"]> }> = []
     const ended: Array<View> = []
+    const gone: Array<Left> = []
     for (const left of transfers) {
       const { begun, ended: view, staged } = left
       if (view !== undefined && isOver(view.state) && left.writtenAt >= oldest) ended.push(view)
       else if (view === undefined && begun.role === "send" && groups.has(begun.group)) sends.push(left)
       else if (view === undefined && staged !== undefined && !removed.has(staged.staging)) {
         receives.push({ ...left, staged })
-      } else yield* TransferArchive.remove(store, begun.transfer)
+      } else {
+        if (view === undefined && staged !== undefined && removed.has(staged.staging)) gone.push(left)
+        yield* TransferArchive.remove(store, begun.transfer)
+      }
     }
     const needed = new Set<string>(sends.map(({ begun }) => begun.group))
     for (const group of groups) if (!needed.has(group)) yield* TransferArchive.remove(store, group)
     // The newest are those that may still be asked for.
     const forgotten = ended.splice(0, Math.max(0, ended.length - limits.transfersShownMax))
     for (const view of forgotten) yield* TransferArchive.remove(store, view.id)
-    return { sends, receives, ended: merged(ended, [...sends, ...receives], yield* told(history)) } satisfies Unfinished
+    const shown = merged(ended, [...sends, ...receives], yield* told(history))
+    return { sends, receives, ended: shown, gone } satisfies Unfinished
   },
   Effect.catch((error) =>
     Effect.as(Effect.logError(`Unfinished transfers cannot be gone on with: ${error.message}`), {
       sends: [],
       receives: [],
-      ended: []
+      ended: [],
+      gone: []
     } satisfies Unfinished)
   )
 )
