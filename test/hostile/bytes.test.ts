@@ -294,4 +294,31 @@ describe("bytes, with the clock in hand:", () => {
       mallory.end()
     })
   )
+
+  each.effect("74 a list whose pages do not come: its data link is given up after 30 s, and nobody was asked", () =>
+    Effect.gen(function* () {
+      const target = yield* startNode()
+      const before = filesOf(target)
+      const mallory = yield* attack(() => Mallory.meet(target.port))
+      let asked = 0
+      mallory.answer = (want) => {
+        if (want._tag === "WantPage") asked++
+        return undefined
+      }
+      const id = yield* attack(() => mallory.offer())
+      yield* until("a page is asked for", () => asked > 0)
+      const [first] = mallory.lanes
+      let seconds = 0
+      for (; first?.isClosed === false && seconds < 60; seconds++) {
+        yield* TestClock.adjust("1 second")
+        yield* attack(() => mallory.control.settled())
+      }
+      assert.isAtLeast(seconds, 29)
+      assert.isAtMost(seconds, 40)
+      const views = target.events.flatMap((event) => (event._tag === "TransferChanged" ? [event.transfer] : []))
+      assert.isFalse(views.some(({ id: of, listed }) => of === id && listed))
+      assert.deepStrictEqual(filesOf(target), before)
+      mallory.end()
+    })
+  )
 })
