@@ -19,7 +19,9 @@ import { short } from "../schema/PeerId.ts"
 import { inert } from "../schema/Text.ts"
 import { Alarms } from "../services/Alarms.ts"
 import { Discovery, type InterfaceReport, type Sighting } from "../services/Discovery.ts"
-import * as Doctor from "../services/Doctor.ts"
+import { diagnoseNode } from "../services/Doctor.ts"
+import { type InterfaceFacts, kindOf } from "../services/DoctorInterfaces.ts"
+import { diagnoseMachine, type PlaceFacts, type PortFacts } from "../services/DoctorMachine.ts"
 import { PeerRegistry } from "../services/PeerRegistry.ts"
 import { Transport } from "../services/Transport.ts"
 
@@ -36,7 +38,7 @@ const codeOf = (cause: unknown): string =>
 
 const isMissing = (code: string) => code === "ENOENT" || code === "ENOTDIR"
 
-const freeOf = async (path: string): Promise<Pick<Doctor.PlaceFacts, "freeBytes" | "freeFiles">> => {
+const freeOf = async (path: string): Promise<Pick<PlaceFacts, "freeBytes" | "freeFiles">> => {
   try {
     const { bavail, bsize, ffree, files } = await fs.statfs(path)
     return { freeBytes: bavail * bsize, freeFiles: files === 0 ? null : ffree }
@@ -58,7 +60,7 @@ const nearest = async (path: string): Promise<string> => {
   return (await canAccess(path, constants.F_OK)) || above === path ? path : nearest(above)
 }
 
-const placeOf = async (what: Doctor.PlaceFacts["what"], path: string): Promise<Doctor.PlaceFacts> => {
+const placeOf = async (what: PlaceFacts["what"], path: string): Promise<PlaceFacts> => {
   const facts = { what, path, mode: null, freeBytes: null, freeFiles: null }
   const isFolder = what === "data directory" || what === "receive folder"
   let stat: Awaited<ReturnType<typeof fs.stat>>
@@ -85,7 +87,7 @@ const placeOf = async (what: Doctor.PlaceFacts["what"], path: string): Promise<D
 export const ofMachine = Effect.fn("Checkup.ofMachine")(function* (options: {
   readonly dataDir: string
   readonly received: string
-  readonly ports: ReadonlyArray<Doctor.PortFacts>
+  readonly ports: ReadonlyArray<PortFacts>
 }) {
   const { dataDir, ports, received } = options
   const places = yield* Effect.promise(() =>
@@ -97,7 +99,7 @@ export const ofMachine = Effect.fn("Checkup.ofMachine")(function* (options: {
     ])
   )
   const runtime = process.versions.node
-  return Doctor.diagnoseMachine({
+  return diagnoseMachine({
     runtime,
     isRuntimeOld: isOld(runtime),
     now: yield* Clock.currentTimeMillis,
@@ -134,14 +136,14 @@ const flagsOf = (name: string): { readonly isPointToPoint: boolean; readonly isT
 }
 
 /** The reports of discovery with what is known of their interfaces. */
-export const describe = (reports: ReadonlyArray<InterfaceReport>): ReadonlyArray<Doctor.InterfaceFacts> => {
+export const describe = (reports: ReadonlyArray<InterfaceReport>): ReadonlyArray<InterfaceFacts> => {
   const system = networkInterfaces()
   return reports.map((report) => {
     const addresses = system[report.name] ?? []
     const isLoopback = addresses.some((address) => address.internal) || /^(127\.|::1$)/.test(report.address)
     return {
       ...report,
-      kind: Doctor.kindOf({ name: report.name, isLoopback, ...flagsOf(report.name) }),
+      kind: kindOf({ name: report.name, isLoopback, ...flagsOf(report.name) }),
       isIpv6Only: addresses.length > 0 && addresses.every((address) => address.family === "IPv6")
     }
   })
@@ -205,7 +207,7 @@ export const ofNode = Effect.gen(function* () {
 
   const findings = Effect.gen(function* (): Effect.fn.Return<ReadonlyArray<Finding>> {
     const report = yield* discovery.report
-    const node = Doctor.diagnoseNode({
+    const node = diagnoseNode({
       uptimeSeconds: (yield* seconds) - began,
       port: transport.port,
       wantedPort: config.port,

@@ -48,7 +48,8 @@ const placeholder = `<!doctype html>
 
 /** Whether this path is of the page, and so needs no token. */
 export const isPage = (method: string, path: string): boolean =>
-  (method === "GET" || method === "HEAD") && (path === "/" || path === "/sw.js" || /^\/(assets|page)\/(?!.*\.\.)[\w./-]+$/.test(path))
+  (method === "GET" || method === "HEAD") &&
+  (path === "/" || path === "/sw.js" || /^\/(assets|page)\/(?!.*\.\.)[\w./-]+$/.test(path))
 
 const unreadable = (error: PlatformError) => new LoopbackError({ action: "read the page", detail: error.message })
 

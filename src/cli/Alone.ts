@@ -8,7 +8,8 @@ import type { Finding } from "../schema/Finding.ts"
 import { acquire } from "../services/DataDirectory.ts"
 import { Datagrams } from "../services/Datagrams.ts"
 import * as DatagramsUdp from "../services/DatagramsUdp.ts"
-import * as Doctor from "../services/Doctor.ts"
+import { diagnoseInterfaces } from "../services/DoctorInterfaces.ts"
+import type { PortFacts } from "../services/DoctorMachine.ts"
 import * as State from "../services/DiscoveryState.ts"
 import { readSettings } from "./Settings.ts"
 import { surroundings } from "./Verb.ts"
@@ -76,14 +77,14 @@ export const alone = Effect.fn("cli.alone")(function* (
   const { node } = yield* Effect.fromResult(readSettings({ "data-dir": dataDir }, surroundings()))
   const held = yield* isHeld(dataDir)
   const network = yield* networks(node.discoveryPort)
-  const ports: ReadonlyArray<Doctor.PortFacts> = [
+  const ports: ReadonlyArray<PortFacts> = [
     { what: "TCP", port: node.port, flag: "--port", code: yield* Checkup.tryPort(node.host, node.port) },
     { what: "UDP", port: node.discoveryPort, flag: "--discovery-port", code: network.code }
   ]
   const machine = yield* Checkup.ofMachine({ dataDir, received: node.received, ports })
   return [
     unanswered(dataDir, held, problem),
-    ...Doctor.diagnoseInterfaces(Checkup.describe(network.reports), node.discoveryPort),
+    ...diagnoseInterfaces(Checkup.describe(network.reports), node.discoveryPort),
     ...machine
   ]
 })

@@ -17,3 +17,11 @@ export const Finding = Schema.Struct({
   remedy: Schema.NullOr(Schema.String)
 })
 export type Finding = typeof Finding.Type
+
+export const finding = (
+  severity: Severity,
+  check: string,
+  subject: string,
+  text: string,
+  remedy: string | null = null
+): Finding => ({ check, subject, severity, text, remedy })

@@ -3,7 +3,6 @@
  * whatever is restarted. What is said, shown or acknowledged is in the MessageStore before anyone is told; ChatSessions
  * writes it to the peers. It reads Connection's inbox, and takes back what waits too long, as long as its layer lives.
  */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as SecureRandom from "effect/crypto/SecureRandom"
@@ -11,25 +10,22 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
-import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import * as Schedule from "effect/Schedule"
 import { limits } from "../config.ts"
 import { MessageRefused } from "../schema/Failure.ts"
-import type { FrameOf } from "../schema/Frame.ts"
 import { Epoch, idBytes, MessageId } from "../schema/Id.ts"
 import type { Message } from "../schema/Message.ts"
 import { base32, type PeerId, short } from "../schema/PeerId.ts"
 import { byteLength, chatMaxBytes } from "../schema/Text.ts"
+import { makeInbox } from "./ChatInbox.ts"
 import { makeSessions } from "./ChatSessions.ts"
-import { Connection, type Inbound, type SessionChange } from "./Connection.ts"
+import { Connection } from "./Connection.ts"
 import type { DatabaseError } from "./Database.ts"
 import { Events } from "./Events.ts"
 import { Identity } from "./Identity.ts"
 import { type Found, MessageStore, type OutboxFull, type Page, type PageOptions, type Unread } from "./MessageStore.ts"
 import { PeerRegistry } from "./PeerRegistry.ts"
-import { makePeerReport } from "./PeerReport.ts"
 
 /** Defined in schema/, since the API carries them. */
 export { MessageRefused } from "../schema/Failure.ts"
@@ -76,15 +72,6 @@ export class Chat extends Context.Service<
   )
 }
 
-/** Chat frames and receipts that were not acted on, by reason: a peer that errs or lies. */
-export const chatFramesIgnored = Metric.counter("kith_chat_frames_ignored_total", {
-  description: "Chat frames and receipts that were not acted on, by reason",
-  incremental: true
-})
-
-const ignored = (reason: "gap" | "duplicateId" | "neverSent") =>
-  Metric.update(Metric.withAttributes(chatFramesIgnored, { reason }), 1)
-
 const refusal = (text: string): string | undefined => {
   if (text === "") return "it is empty"
   if (!text.isWellFormed()) return "it holds half a character (a lone surrogate), which cannot be sent"
@@ -92,19 +79,9 @@ const refusal = (text: string): string | undefined => {
   return bytes > chatMaxBytes ? `it is ${bytes} bytes long, of at most ${chatMaxBytes}. Send it as a file` : undefined
 }
 
-type FromPeer = Inbound<"Chat" | "ChatReceipt">
-
 /** Whether a recipient may still get it. */
 const isUnderway = (message: Message): boolean =>
   message.recipients.some(({ state }) => state === "queued" || state === "sent")
-
-/** A frame that cannot be handled stops nothing else. */
-const guard = (effect: Effect.Effect<void>) =>
-  Effect.catchCauseIf(
-    effect,
-    (cause) => !Cause.hasInterruptsOnly(cause),
-    (cause) => Effect.logError("What a peer sent for chat could not be handled", cause)
-  )
 
 const make = Effect.gen(function* () {
   const connection = yield* Connection
@@ -150,89 +127,7 @@ const make = Effect.gen(function* () {
 
   const sessions = yield* makeSessions({ connection, store, orLog, tell })
 
-  /** Shows what is new of these and acknowledges all of them, once that is safe. */
-  const received = Effect.fnUntraced(function* (chats: ReadonlyArray<Inbound<"Chat">>) {
-    if (chats.length === 0) return
-    const arrivals = chats.map(({ frame, peer }) => ({ ...frame, peer, to: frame.toEveryone ? null : self }))
-    const verdicts = yield* store.receive(arrivals).pipe(
-      Effect.tapError(complain),
-      // Room may be made. Until then peers wait, as they do when we read slowly: what is not kept is not acknowledged.
-      Effect.retry({
-        while: (error) => error.reason === "full" || error.reason === "busy",
-        schedule: Schedule.spaced(limits.faultRetry)
-      }),
-      orLog
-    )
-    // One receipt stands for all before it: whoever writes it may do so at once.
-    const owed = new Map<string, { readonly peer: PeerId; readonly epoch: Epoch; readonly seq: number }>()
-    for (const [at, { last, message, verdict }] of (verdicts ?? []).entries()) {
-      if (verdict === "gap" || verdict === "duplicateId") yield* ignored(verdict)
-      if (message !== null) yield* events.publish({ _tag: "MessageAdded", message })
-      const chat = chats[at]
-      if (chat === undefined || verdict === "gap") continue
-      const { frame, peer } = chat
-      owed.set(`${peer} ${frame.epoch}`, { peer, epoch: frame.epoch, seq: last })
-    }
-    for (const { epoch, peer, seq } of owed.values()) sessions.owe(peer, { epoch, seq, state: "delivered" })
-  }, Effect.uninterruptible)
-
-  /** Peers that spoke of numbers that were never given, in the session they have. */
-  const renumbered = new Set<PeerId>()
-  const renumberings = makePeerReport({ atOnce: 1 })
-
-  const acknowledged = Effect.fnUntraced(function* (peer: PeerId, { epoch, seq, state }: FrameOf<"ChatReceipt">) {
-    const advanced = yield* orLog(store.advance(peer, { epoch, seq, state }))
-    if (advanced === undefined) return
-    if (!advanced.isAhead) {
-      sessions.acknowledged(peer, { epoch, seq })
-      return yield* tell(advanced.changed)
-    }
-    yield* ignored("neverSent")
-    // Or this database is a copy that was put back, and the peer saw later ones: then it takes nothing but a new count.
-    if (state === "read" || renumbered.has(peer)) return
-    renumbered.add(peer)
-    yield* renumberings(
-      peer,
-      Effect.logWarning("A peer acknowledges messages that were never sent; what waits for it is numbered anew")
-    )
-    yield* tell((yield* orLog(store.requeue(peer))) ?? [])
-    yield* orLog(store.renumber(peer, yield* freshEpoch))
-    yield* sessions.restart(peer)
-  }, Effect.uninterruptible)
-
-  const changed = (change: SessionChange) => {
-    if (change._tag === "Up") return sessions.up(change.peer)
-    renumbered.delete(change.peer)
-    return sessions.down(change.peer)
-  }
-
-  /** What came between two changes of sessions. All of it goes into one transaction. */
-  const frames = (some: ReadonlyArray<FromPeer>): Effect.Effect<void> =>
-    some.length === 0
-      ? Effect.void
-      : Effect.all(
-          [
-            guard(received(some.flatMap(({ frame, peer }) => (frame._tag === "Chat" ? [{ frame, peer }] : [])))),
-            ...some.flatMap(({ frame, peer }) =>
-              frame._tag === "Chat" ? [] : [guard(acknowledged(peer, frame)).pipe(Effect.annotateLogs("peer", peer))]
-            )
-          ],
-          { concurrency: "unbounded", discard: true }
-        )
-
-  const handle = Effect.fnUntraced(function* (batch: ReadonlyArray<FromPeer | SessionChange>) {
-    let some: Array<FromPeer> = []
-    for (const next of batch) {
-      if ("frame" in next) {
-        some.push(next)
-        continue
-      }
-      yield* frames(some)
-      some = []
-      yield* guard(changed(next)).pipe(Effect.annotateLogs("peer", next.peer))
-    }
-    yield* frames(some)
-  })
+  const { handle } = makeInbox({ complain, events, freshEpoch, orLog, self, sessions, store, tell })
 
   /** Takes back what waited too long. */
   const expire = Effect.gen(function* () {

@@ -1,15 +1,8 @@
 /** What a check-up concludes, and that it claims no more than the facts say. */
 import { assert, describe, it } from "@effect/vitest"
-import {
-  diagnoseInterfaces,
-  diagnoseMachine,
-  diagnoseNode,
-  type InterfaceFacts,
-  kindOf,
-  type MachineFacts,
-  type NodeFacts,
-  type PlaceFacts
-} from "../../src/services/Doctor.ts"
+import { diagnoseNode, type NodeFacts } from "../../src/services/Doctor.ts"
+import { diagnoseInterfaces, type InterfaceFacts, kindOf } from "../../src/services/DoctorInterfaces.ts"
+import { diagnoseMachine, type MachineFacts, type PlaceFacts } from "../../src/services/DoctorMachine.ts"
 import type { Finding } from "../../src/schema/Finding.ts"
 
 const eth0: InterfaceFacts = {
