@@ -4,8 +4,8 @@ import { useState } from "react"
 import type { Peer } from "../../schema/Peer.ts"
 import type { PeerId } from "../../schema/PeerId.ts"
 import { inert } from "../../schema/Text.ts"
+import { spoken } from "../state/Announcing.ts"
 import type { Conversation } from "../state/Model.ts"
-import { tell } from "../state/Notices.ts"
 import type { Picked } from "../state/Picking.ts"
 import { registry } from "../state/atoms.ts"
 import { begin } from "../state/Uploads.ts"
@@ -64,7 +64,7 @@ export const SendDialog = ({
     begin(picked, [...chosen])
     registry.set(pane, "transfers")
     registry.set(panel, true)
-    tell("done", `${inert(picked.name)} is being handed over.`)
+    registry.set(spoken, `${inert(picked.name)} is being handed over.`)
     onClose()
   }
   return (

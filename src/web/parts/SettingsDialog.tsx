@@ -107,14 +107,19 @@ export const SettingsDialog = ({ node, onClose }: { readonly node: NodeInfo; rea
   const [profile, setProfile] = useState<Profile | null>(null)
   const { problem, run } = useAsk()
   useEffect(() => void run((client) => client.profile.get(), setProfile), [run])
-  const save = (change: ProfileChange) =>
-    void run(
+  const save = async (change: ProfileChange) => {
+    const before = profile
+    // Shown at once, and taken back where the node refuses it.
+    setProfile((now) => (now === null ? now : { ...now, ...change }))
+    const ok = await run(
       (client) => client.profile.change({ payload: change }),
       (changed) => {
         setProfile(changed)
         tell("done", "Saved.")
       }
     )
+    if (!ok) setProfile(before)
+  }
   return (
     <Dialog title="Settings" onClose={onClose} wide>
       <div className="flex flex-col gap-6">
@@ -123,7 +128,7 @@ export const SettingsDialog = ({ node, onClose }: { readonly node: NodeInfo; rea
             {problem}
           </p>
         )}
-        {profile !== null && <Said profile={profile} save={save} />}
+        {profile !== null && <Said profile={profile} save={(change) => void save(change)} />}
         <CapsForm
           hint="Of all transfers together. Nothing written is no limit; one peer can have less, in what is about it."
           load={(client) => client.profile.caps()}

@@ -32,9 +32,9 @@ export const Tabs = ({ label, tabs }: { readonly label: string; readonly tabs: R
             key={tab.label}
             type="button"
             role="tab"
-            id={`${id} ${at}`}
+            id={`${id}-${at}`}
             aria-selected={at === shown}
-            aria-controls={`${id} panel`}
+            aria-controls={`${id}-panel`}
             tabIndex={at === shown ? 0 : -1}
             onClick={() => setShown(at)}
             className="min-h-10 rounded-lg text-base font-medium text-muted aria-selected:bg-raised aria-selected:text-ink aria-selected:shadow-card"
@@ -43,7 +43,7 @@ export const Tabs = ({ label, tabs }: { readonly label: string; readonly tabs: R
           </button>
         ))}
       </div>
-      <div role="tabpanel" id={`${id} panel`} aria-labelledby={`${id} ${shown}`}>
+      <div role="tabpanel" id={`${id}-panel`} aria-labelledby={`${id}-${shown}`}>
         {tabs[shown]?.panel}
       </div>
     </>

@@ -1,6 +1,8 @@
 /** What comes in and goes out: offers that wait for an answer, what is being handed over, what runs, what is over. */
-import { ArrowDownUp, Inbox } from "lucide-react"
+import { ArrowDownUp, Inbox, Users } from "lucide-react"
 import { useState } from "react"
+import type { Transfer } from "../../schema/Offer.ts"
+import { inert } from "../../schema/Text.ts"
 import { useAtomValue } from "../state/atoms.ts"
 import { finished, offers, underway } from "../state/Attention.ts"
 import { uploads } from "../state/Uploads.ts"
@@ -16,6 +18,36 @@ const shownFirst = 20
 const Heading = ({ children }: { readonly children: string }) => (
   <h3 className="px-1 pt-2 text-sm font-semibold text-muted">{children}</h3>
 )
+
+/** Transfers of one group side by side, in the order of their newest. */
+const grouped = (transfers: ReadonlyArray<Transfer>): ReadonlyArray<ReadonlyArray<Transfer>> => [
+  ...Map.groupBy(transfers, ({ direction, group }) => `${direction} ${group}`).values()
+]
+
+/** What was sent to several at once stands together. */
+const Cards = ({ transfers }: { readonly transfers: ReadonlyArray<Transfer> }) =>
+  grouped(transfers).map((group) => {
+    const [first] = group
+    if (first === undefined) return null
+    if (group.length === 1) return <TransferCard key={first.id} transfer={first} />
+    const name = inert(first.name)
+    return (
+      <section
+        key={first.group}
+        aria-label={`${name}, to ${group.length} peers`}
+        className="flex flex-col gap-2 rounded-card bg-sunken p-2"
+      >
+        <p className="flex items-center gap-2 px-2 pt-1 text-sm">
+          <Users size={16} className="shrink-0 text-muted" aria-hidden />
+          <bdi className="truncate font-medium">{name}</bdi>
+          <span className="shrink-0 text-muted">to {group.length} peers</span>
+        </p>
+        {group.map((transfer) => (
+          <TransferCard key={transfer.id} transfer={transfer} />
+        ))}
+      </section>
+    )
+  })
 
 export const Transfers = () => {
   const waiting = useAtomValue(offers)
@@ -50,17 +82,13 @@ export const Transfers = () => {
                 {handing.map((upload) => (
                   <UploadCard key={upload.id} upload={upload} />
                 ))}
-                {running.map((transfer) => (
-                  <TransferCard key={transfer.id} transfer={transfer} />
-                ))}
+                <Cards transfers={running} />
               </section>
             )}
             {over.length > 0 && (
               <section aria-label="Finished" className="flex flex-col gap-3">
                 <Heading>Finished</Heading>
-                {(all ? over : over.slice(0, shownFirst)).map((transfer) => (
-                  <TransferCard key={transfer.id} transfer={transfer} />
-                ))}
+                <Cards transfers={all ? over : over.slice(0, shownFirst)} />
                 {!all && over.length > shownFirst && (
                   <Button look="plain" onClick={() => setAll(true)}>
                     <Inbox size={18} aria-hidden />
