@@ -23,8 +23,8 @@ if (isMissing) console.log(`skipped: the tests of the page need chromium, and th
 /** Where screenshots are kept to be looked at. */
 const pictures = fileURLToPath(new URL("../../test-output/page/", import.meta.url))
 
-/** Longest wait for anything that a person would see at once. */
-const patience = 10_000
+/** Longest wait for anything that a person would see at once, on a machine that has much else to do. */
+const patience = 20_000
 
 export class Browser extends Context.Service<Browser, Chromium>()("test/browser/Browser") {
   static readonly layer = Layer.effect(

@@ -66,7 +66,7 @@ const all = (it: Stage) => {
 
   it.effect("reads further back as a person scrolls, and finds what the page has not read", () =>
     Effect.gen(function* () {
-      const alice = yield* node("alice")
+      const { alice } = yield* pair
       const said = Array.from({ length: 1_150 }, (_, at) => `${at === 3 ? "the needle in" : "line"} ${at}`)
       // In order: what is said later is newer.
       yield* Effect.forEach(said, (text) => alice.ask("POST", "/api/messages", { text, to: null }))

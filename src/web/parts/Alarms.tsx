@@ -11,7 +11,7 @@ import { useAtomValue } from "../state/atoms.ts"
 import { model } from "../state/Live.ts"
 import { useAsk } from "../state/useAsk.ts"
 import { show } from "../state/View.ts"
-import { moment } from "../text/format.ts"
+import { capital, moment } from "../text/format.ts"
 import { alarmTitles } from "../text/alarms.ts"
 import { Button } from "./Button.tsx"
 
@@ -31,7 +31,7 @@ const AlarmBar = ({ alarm, known }: { readonly alarm: Alarm; readonly known: boo
       <div className="min-w-48 flex-1">
         <p className="text-base font-semibold">{alarmTitles[alarm.kind]}</p>
         <p className="text-base break-words">
-          {inert(alarm.text)} <span className="font-mono text-sm">({short(alarm.peer)})</span>
+          {capital(inert(alarm.text))} <span className="font-mono text-sm">({short(alarm.peer)})</span>
         </p>
         <p className="text-sm">{moment(alarm.at)}</p>
         {problem !== null && <p className="text-sm font-semibold">{problem}</p>}

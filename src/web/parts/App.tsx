@@ -3,6 +3,7 @@ import { lazy, Suspense } from "react"
 import { useAtomValue } from "../state/atoms.ts"
 import { link, model } from "../state/Live.ts"
 import { session } from "../state/Session.ts"
+import { modals } from "../state/View.ts"
 import { Loading } from "./Loading.tsx"
 import { Locked } from "./Locked.tsx"
 import { Notices } from "./Notices.tsx"
@@ -16,6 +17,7 @@ export const App = () => {
   const opened = useAtomValue(session)
   const known = useAtomValue(model)
   const state = useAtomValue(link)
+  const over = useAtomValue(modals)
   if (opened._tag === "Locked") return <Locked why={opened.why} />
   if (known === null) return <Loading link={state} />
   return (
@@ -24,7 +26,7 @@ export const App = () => {
       <Suspense>
         <Dialogs />
       </Suspense>
-      <Notices />
+      {over === 0 && <Notices />}
     </>
   )
 }

@@ -69,7 +69,7 @@ export const Conversation = () => {
               ? connected === 1
                 ? "1 peer is connected"
                 : `${connected} peers are connected`
-              : `${statusOf(peer, now)} · ${trustOf(peer)}`}
+              : [...new Set([statusOf(peer, now), trustOf(peer)])].join(" · ")}
           </p>
         </div>
         {peer !== undefined && peer.trust === "unverified" && peer.state === "connected" && (

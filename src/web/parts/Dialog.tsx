@@ -3,8 +3,11 @@
  */
 import { X } from "lucide-react"
 import { type ReactNode, useId, useLayoutEffect, useRef } from "react"
+import { registry } from "../state/atoms.ts"
+import { modals } from "../state/View.ts"
 import { AlarmBelow } from "./Alarms.tsx"
 import { IconButton } from "./Button.tsx"
+import { Notices } from "./Notices.tsx"
 
 export const Dialog = ({
   title,
@@ -24,7 +27,11 @@ export const Dialog = ({
   useLayoutEffect(() => {
     const dialog = ref.current
     dialog?.showModal()
-    return () => dialog?.close()
+    registry.update(modals, (count) => count + 1)
+    return () => {
+      dialog?.close()
+      registry.update(modals, (count) => count - 1)
+    }
   }, [])
   return (
     <dialog
@@ -59,6 +66,7 @@ export const Dialog = ({
           </footer>
         )}
       </div>
+      <Notices />
     </dialog>
   )
 }

@@ -30,18 +30,23 @@ const Away = ({ link }: { readonly link: Link }) => (
   </>
 )
 
-export const Loading = ({ link }: { readonly link: Link }) => (
-  <main className="grid h-full md:grid-cols-[18rem_1fr]" aria-busy="true">
-    <div className="hidden flex-col gap-4 border-r border-line bg-surface p-5 md:flex">
-      <Bar className="h-10 w-32" />
-      <Bar className="mt-4 h-12" />
-      <Bar className="h-12" />
-      <Bar className="h-12" />
-    </div>
-    <div className="grid place-items-center p-6">
-      <div role="status" className="max-w-md text-center">
-        {link === "Lost" || link === "Stranger" ? <Away link={link} /> : <p className="text-lg text-muted">Opening…</p>}
+export const Loading = ({ link }: { readonly link: Link }) => {
+  const away = link === "Lost" || link === "Stranger"
+  return (
+    <main className={`grid h-full ${away ? "" : "md:grid-cols-[18rem_1fr]"}`} aria-busy={!away}>
+      {!away && (
+        <div className="hidden flex-col gap-4 border-r border-line bg-surface p-5 md:flex">
+          <Bar className="h-10 w-32" />
+          <Bar className="mt-4 h-12" />
+          <Bar className="h-12" />
+          <Bar className="h-12" />
+        </div>
+      )}
+      <div className="grid place-items-center p-6">
+        <div role="status" className="max-w-md text-center">
+          {away ? <Away link={link} /> : <p className="text-lg text-muted">Opening…</p>}
+        </div>
       </div>
-    </div>
-  </main>
-)
+    </main>
+  )
+}

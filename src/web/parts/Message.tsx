@@ -38,10 +38,13 @@ export const Message = memo(
           </p>
         )}
         <div
-          className={`max-w-full rounded-2xl border px-3.5 py-2 text-base ${mine ? "rounded-br-md border-transparent bg-accent-soft text-accent-ink" : "rounded-bl-md border-line bg-raised"}`}
+          className={`flex max-w-full flex-wrap items-end justify-end gap-x-3 rounded-2xl border px-3.5 py-2 text-base ${mine ? "rounded-br-md border-transparent bg-accent-soft text-accent-ink" : "rounded-bl-md border-line bg-raised"}`}
         >
-          <InertText text={message.text} />
-          <p className={`mt-0.5 flex items-center justify-end gap-1.5 text-xs ${mine ? "" : "text-muted"}`}>
+          {/* Beside the last line where there is room, below it where there is none. */}
+          <div className="max-w-full min-w-0 grow">
+            <InertText text={message.text} />
+          </div>
+          <p className={`flex shrink-0 items-center gap-1.5 text-xs leading-5 ${mine ? "" : "text-muted"}`}>
             <time dateTime={new Date(message.sentAt).toISOString()} title={moment(message.sentAt)}>
               {time(message.sentAt)}
             </time>

@@ -138,7 +138,7 @@ export const MessageList = ({
             Reading what came before…
           </p>
         )}
-        <ol style={{ height: total }} className="relative mx-auto max-w-3xl">
+        <ol style={{ height: total }} className="relative mx-auto max-w-[51rem]">
           {rows.getVirtualItems().map((row) => {
             const item = items[row.index]
             if (item === undefined) return null

@@ -21,9 +21,9 @@ export const Sidebar = () => {
       <header className="flex items-center gap-3 px-4 pt-5 pb-4">
         <Avatar id={known.node.id} size={44} />
         <div className="min-w-0 flex-1">
-          <h1 className="flex text-lg leading-6 font-semibold">
+          <h2 className="flex text-lg leading-6 font-semibold">
             <Name text={known.node.name} />
-          </h1>
+          </h2>
           <p className="truncate font-mono text-xs text-muted" title={known.node.fingerprint}>
             {known.node.fingerprint.slice(0, 9)}
           </p>

@@ -24,6 +24,9 @@ export const dialog = Atom.keepAlive(Atom.make<Dialog | null>(null))
 /** Where the panel of transfers does not fit beside the conversation, it lies over it while this is true. */
 export const panel = Atom.keepAlive(Atom.make(false))
 
+/** How many dialogs lie over the page: what is said shortly is then said in the topmost, since all below is dimmed. */
+export const modals = Atom.keepAlive(Atom.make(0))
+
 export const talkTo = (next: Conversation): void => {
   registry.set(conversation, next)
   registry.set(pane, "chat")
