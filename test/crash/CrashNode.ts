@@ -112,7 +112,7 @@ export const makeNode = Effect.fnUntraced(function* (name: string) {
         const { token, url } = control as { readonly token: string; readonly url: string }
         const answer = await fetch(new URL(path, url), {
           method,
-          signal: AbortSignal.any([signal, AbortSignal.timeout(5000)]),
+          signal: AbortSignal.any([signal, AbortSignal.timeout(30_000)]),
           headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
           ...(body === undefined ? {} : { body: JSON.stringify(body) })
         })
