@@ -6,13 +6,15 @@ import { hash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import { blockHeadBytes, encodeBlockHead, encodeFrame, headerBytes } from "../schema/Block.ts"
 import type { BlockPlace, EntryList } from "../schema/EntryList.ts"
+import type { Bytes32 } from "../schema/Id.ts"
+import { base32 } from "../schema/PeerId.ts"
 import type { Source, SourcePart } from "../services/FileStore.ts"
 import type { Lease } from "./BlockPool.ts"
-import type { Loaded } from "./SharedReads.ts"
+import type { Loaded, LoadedBlock } from "./SharedReads.ts"
 
 /** Bytes of blocks, and blocks, in one chunk. */
 const chunkBytes = 1024 * 1024
-const chunkBlocks = 256
+export const chunkBlocks = 256
 
 const recordHead = headerBytes + blockHeadBytes
 
@@ -48,7 +50,7 @@ export const cutAfter = (entries: EntryList, first: number): number => {
   }
 }
 
-/** Reads and digests a chunk. In place of the blocks of an entry that cannot be sent stands one EntryFailed. */
+/** Reads and digests a chunk, and puts the head of each block's record before it. */
 export const load = (
   from: { readonly entries: EntryList; readonly source: Source; readonly failed: ReadonlyMap<number, string> },
   planned: ReadonlyArray<Planned>,
@@ -60,8 +62,8 @@ export const load = (
     const wanted = planned.filter((block) => !failed.has(block.entry))
     const last = wanted.at(-1)
     if (last === undefined) {
-      const records = assemble(planned, failed, new Uint8Array(0))
-      return Effect.succeed<Loaded>({ records, lease: undefined, failures: [] })
+      const blocks = planned.map(({ entry, number }) => ({ number, entry, record: undefined }))
+      return Effect.succeed<Loaded>({ blocks, lease: undefined, failures: [] })
     }
     return Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(restore(take(last.at + last.length)), (lease) =>
@@ -81,13 +83,23 @@ export const load = (
               const entry = wanted[i]?.entry
               if (problem !== null && entry !== undefined && !failures.has(entry)) failures.set(entry, problem)
             }
-            const all = failures.size === 0 ? failed : new Map([...failed, ...failures])
-            return { records: assemble(planned, all, lease.buffer), lease, failures: [...failures] }
+            const isGood = (entry: number) => !failed.has(entry) && !failures.has(entry)
+            const blocks = planned.map((block): LoadedBlock => {
+              const { entry, number } = block
+              return { number, entry, record: isGood(entry) ? recordOf(block, lease.buffer) : undefined }
+            })
+            return { blocks, lease, failures: [...failures] }
           })
         )
       )
     )
   })
+
+const recordOf = ({ at, length, number }: Planned, buffer: Uint8Array) => {
+  const digest = hash("sha256", buffer.subarray(at, at + length), "buffer")
+  buffer.set(encodeBlockHead({ number, digest, length }), at - recordHead)
+  return { from: at - recordHead, to: at + length, digest }
+}
 
 const partOf = (entries: EntryList, block: Planned): SourcePart => ({
   path: entries.path(block.entry),
@@ -98,32 +110,39 @@ const partOf = (entries: EntryList, block: Planned): SourcePart => ({
   at: block.at
 })
 
-/** As few pieces as can be: good blocks that lie side by side are one. */
-const assemble = (planned: ReadonlyArray<Planned>, failed: ReadonlyMap<number, string>, buffer: Uint8Array) => {
+/**
+ * A chunk as it travels, in as few pieces as can be: records that lie side by side are one. In place of the blocks of
+ * an entry that cannot be sent stands one EntryFailed, and in place of a block that the receiver has, Same.
+ */
+export const recordsOf = (
+  { blocks, lease }: Loaded,
+  failed: ReadonlyMap<number, string>,
+  compared: ReadonlyMap<number, Bytes32>
+): ReadonlyArray<Uint8Array> => {
   const records: Array<Uint8Array> = []
   let from = 0
   let to = 0
   let told = -1
   const cut = (next: number) => {
-    if (to > from) records.push(buffer.subarray(from, to))
+    if (to > from && lease !== undefined) records.push(lease.buffer.subarray(from, to))
     from = next
     to = next
   }
-  for (const block of planned) {
-    const reason = failed.get(block.entry)
-    const end = block.at + block.length
-    if (reason === undefined) {
-      const bytes = buffer.subarray(block.at, end)
-      const digest = hash("sha256", bytes, "buffer")
-      buffer.set(encodeBlockHead({ number: block.number, digest, length: block.length }), block.at - recordHead)
-      if (to !== block.at - recordHead) cut(block.at - recordHead)
-      to = end
-    } else if (told !== block.entry) {
-      cut(end)
-      records.push(encodeFrame({ _tag: "EntryFailed", entry: block.entry, reason }))
-      told = block.entry
+  for (const { entry, number, record } of blocks) {
+    const theirs = compared.get(number)
+    if (record === undefined) {
+      cut(to)
+      const reason = failed.get(entry) ?? "it cannot be read"
+      if (told !== entry) records.push(encodeFrame({ _tag: "EntryFailed", entry, reason }))
+      told = entry
+    } else if (theirs !== undefined && theirs === base32(record.digest)) {
+      cut(to)
+      records.push(encodeFrame({ _tag: "Same", number }))
+    } else {
+      if (to !== record.from) cut(record.from)
+      to = record.to
     }
   }
-  cut(0)
+  cut(to)
   return records
 }

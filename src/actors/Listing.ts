@@ -52,7 +52,8 @@ export const receivedFate = (
   const first = entries.firstBlock(at)
   const count = entries.blockCount(at)
   if (count === 0 || settled.missing(first, first + count) !== undefined) return plain("taken")
-  return { state: "done", reason: null, digest: intake.digests.over(first, count) ?? null }
+  const state = intake.counterparts.whole.has(at) ? "same" : "done"
+  return { state, reason: null, digest: intake.digests.over(first, count) ?? null }
 }
 
 /** At the sender. `taken`: what the receiver takes, if not all of it. */

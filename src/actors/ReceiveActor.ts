@@ -308,14 +308,13 @@ class Receiver implements Hearing {
       yield* pullBlocks(
         lane,
         {
-          intake,
           share: this.shareOf(intake),
           claimant: { peer: this.record.peer, transfer: this.record.id },
           gate: this.tools.limiter.gate(this.record.peer, "receive"),
           staging: journal.staging,
           // Said once: the other lanes are of the same transfer.
           taken: number === 0 && intake.leftOut.size > 0 ? without(intake.entries, intake.leftOut).taken : [],
-          keep: (ranges) => journal.keep(intake, ranges),
+          keep: (written, same) => journal.keep(intake, written, same),
           onProgress: () => this.progress(),
           onBlock: this.actor.tell(ReceiveMessage.Progress({ lane: number })),
           onFailed: (entry, reason) => this.tools.book.problem(this.record, intake.entries.path(entry), reason)
@@ -344,11 +343,17 @@ class Receiver implements Hearing {
   private get publish() {
     return Effect.gen({ self: this }, function* () {
       const { book } = this.tools
-      const { failures, names, outcome, paths } = yield* this.files.publish
+      const published = yield* this.files.publish
+      if (published === undefined) return yield* this.actor.tell(ReceiveMessage.Missing())
+      const { failures, names, outcome, paths, skipped } = published
       for (const failure of failures) book.problem(this.record, failure.path, failure.message)
       this.record.names = names
       if (outcome.state === "done") this.record.filesDone = this.record.view.files
-      yield* book.change(this.record, { published: paths, renamed: renamedOf(names) })
+      yield* book.change(this.record, {
+        published: paths,
+        renamed: renamedOf(names),
+        ...(skipped === 0 ? {} : { skipped })
+      })
       yield* this.files.finish(outcome)
       yield* this.actor.tell(ReceiveMessage.Published({ outcome }))
     })

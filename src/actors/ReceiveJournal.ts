@@ -7,21 +7,15 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import type * as Scope from "effect/Scope"
+import type { Digests } from "../schema/Digests.ts"
 import { EntryList } from "../schema/EntryList.ts"
-import {
-  blocksPerRecord,
-  type JournalRecord,
-  journalVersion,
-  packDigests,
-  rangesPerRecord,
-  unpackDigests
-} from "../schema/Journal.ts"
+import { blocksPerRecord, type JournalRecord, journalVersion, packDigests, rangesPerRecord } from "../schema/Journal.ts"
 import type { ConflictPolicy, Transfer as View } from "../schema/Offer.ts"
 import { type Range, Ranges } from "../schema/Ranges.ts"
-import { top } from "../schema/RelativePath.ts"
 import type { FileStore, FileStoreError, Move, Staging } from "../services/FileStore.ts"
 import { appendRecords, readJournal, readManifest, writeManifest } from "../services/JournalFile.ts"
-import { Intake } from "./Intake.ts"
+import type { Intake } from "./Intake.ts"
+import { forgetChanged, forgetLost, Reading } from "./ReceiveReading.ts"
 
 /** What was kept cannot be gone on with: it is not whole, or not of this transfer. */
 export class Unreadable extends Schema.TaggedError<Unreadable>()("Unreadable", { detail: Schema.String }) {
@@ -93,17 +87,18 @@ export class ReceiveJournal {
       return yield* new Unreadable({ detail: "its list is not whole" })
     }
     yield* forgetLost(staging, intake, read.publication)
+    yield* forgetChanged(staging, intake, true)
     const journal = new ReceiveJournal(staging, manifest, read.publication)
     return { journal, intake, conflict, listed }
   })
 
-  /** These blocks were synced. */
-  readonly keep = (intake: Intake, ranges: ReadonlyArray<Range>): Effect.Effect<void, FileStoreError> =>
-    Effect.suspend(() => this.append(blockRecords("Blocks", intake, ranges)))
-
-  /** These blocks are the same in the file that is there already. */
-  readonly keepSame = (intake: Intake, ranges: ReadonlyArray<Range>): Effect.Effect<void, FileStoreError> =>
-    Effect.suspend(() => this.append(blockRecords("Same", intake, ranges)))
+  /** The first were synced, the others are the same in files that are there already. */
+  readonly keep = (
+    intake: Intake,
+    written: ReadonlyArray<Range>,
+    same: ReadonlyArray<Range>
+  ): Effect.Effect<void, FileStoreError> =>
+    Effect.suspend(() => this.append([...blockRecords(intake, written), ...sameRecords(intake, same)]))
 
   readonly failed = (entry: number, reason: string): Effect.Effect<void, FileStoreError> =>
     this.append([{ _tag: "Failed", entry, reason }], { isLazy: true })
@@ -173,86 +168,47 @@ function* inParts<A>(all: ReadonlyArray<A>): Generator<ReadonlyArray<A>> {
   for (let at = 0; at < all.length; at += movesPerRecord) yield all.slice(at, at + movesPerRecord)
 }
 
-function* blockRecords(tag: "Blocks" | "Same", intake: Intake, ranges: ReadonlyArray<Range>): Generator<JournalRecord> {
+/** Runs that are each short enough for one record. */
+function* inRecords(ranges: ReadonlyArray<Range>): Generator<Range> {
   for (const [start, total] of ranges) {
     for (let first = start; first < start + total; first += blocksPerRecord) {
-      const digests: Array<Uint8Array> = []
-      for (let number = first; number < Math.min(start + total, first + blocksPerRecord); number++) {
-        const digest = intake.digests.get(number)
-        if (digest !== undefined) digests.push(digest)
-      }
-      yield { _tag: tag, first, digests: packDigests(digests) }
+      yield [first, Math.min(blocksPerRecord, start + total - first)]
     }
   }
 }
 
-/** A journal as it is read. */
-class Reading {
-  readonly publication: Publication = { chosen: new Map(), published: new Map() }
-  intake: Intake | undefined
-  conflict: ConflictPolicy | undefined
-  listed: Extract<JournalRecord, { readonly _tag: "Listed" }> | undefined
-  private isMine = false
-  private readonly leftOut = new Ranges()
-  private readonly transfer: string
-  private readonly entries: EntryList
-
-  constructor(transfer: string, entries: EntryList) {
-    this.transfer = transfer
-    this.entries = entries
-  }
-
-  take(record: JournalRecord): void {
-    if (record._tag === "Begun") this.isMine = record.transfer === this.transfer && record.role === "receive"
-    if (!this.isMine) return
-    switch (record._tag) {
-      case "Listed":
-        this.listed = record
-        break
-      case "LeftOut":
-        for (const [first, count] of record.entries) this.leftOut.add(first, count)
-        break
-      case "Accepted":
-        if (record.conflict === null) break
-        this.conflict = record.conflict
-        this.intake = new Intake(this.entries, this.leftOut)
-        break
-      case "Blocks":
-        for (const [i, digest] of unpackDigests(record.digests).entries())
-          this.intake?.restore(record.first + i, digest)
-        break
-      case "Failed":
-        this.intake?.fail(record.entry, record.reason)
-        break
-      case "Publishing":
-        for (const { name, top } of record.moves) this.publication.chosen.set(top, name)
-        break
-      case "Published":
-        for (const { path, top } of record.moves) this.publication.published.set(top, path)
-        break
+export function* blockRecords(
+  { digests }: { readonly digests: Digests },
+  ranges: ReadonlyArray<Range>
+): Generator<JournalRecord> {
+  for (const [first, count] of inRecords(ranges)) {
+    const known: Array<Uint8Array> = []
+    for (let number = first; number < first + count; number++) {
+      const digest = digests.get(number)
+      if (digest === undefined) break
+      known.push(digest)
     }
+    if (known.length > 0) yield { _tag: "Blocks", first, digests: packDigests(known) }
   }
 }
 
-/** Files looked at in one go. */
-const lookAt = 1000
-
-/** What the journal says but the disk has not, as when someone removed it: it is asked for again. */
-const forgetLost = Effect.fnUntraced(function* (staging: Staging, intake: Intake, { chosen }: Publication) {
-  const { entries } = intake
-  let looking: Array<number> = []
-  const look = Effect.gen(function* () {
-    const files = looking.map((at) => ({ path: entries.path(at), size: intake.extent(at) }))
-    const held = yield* staging.holds(files)
-    for (const [i, at] of looking.entries()) if (held[i] !== true) intake.forget(at)
-    looking = []
-  })
-  for (let at = 0; at < entries.length; at++) {
-    if (entries.blockCount(at) === 0 || intake.leftOut.has(at) || intake.failed.has(at)) continue
-    // It may have its name already.
-    if (intake.extent(at) === 0 || chosen.has(top(entries.path(at)))) continue
-    looking.push(at)
-    if (looking.length === lookAt) yield* look
+function* sameRecords({ counterparts, digests, entries }: Intake, ranges: ReadonlyArray<Range>) {
+  // Some may have been copied since, or be known not to be the same any more.
+  const still = new Ranges()
+  for (const [first, count] of ranges) {
+    for (let number = first; number < first + count; number++) if (counterparts.same.has(number)) still.add(number)
   }
-  if (looking.length > 0) yield* look
-})
+  for (const [first, count] of inRecords(still.toArray())) {
+    const known: Array<Uint8Array> = []
+    const marks = new Map<number, number>()
+    for (let number = first; number < first + count; number++) {
+      const digest = digests.get(number)
+      const place = entries.place(number)
+      if (digest === undefined || place === undefined) break
+      known.push(digest)
+      marks.set(place.entry, counterparts.mark(place.entry))
+    }
+    const record: JournalRecord = { _tag: "Same", first, digests: packDigests(known), marks: [...marks.values()] }
+    yield record
+  }
+}

@@ -1,40 +1,31 @@
 /**
- * Pulling blocks over one lane: asks for what is missing, verifies each block before it counts, hands batches to the
- * disk, syncs what was written every `limits.syncBytes` or `limits.syncEvery` and reports it Safe. It ends when every
- * block is settled, or with the lane. Whatever was handed to the disk is waited for and counted, however it ends.
+ * Pulling blocks over one lane: asks for what is missing (Asking), verifies each block before it counts, hands batches
+ * to the disk (BlockWriter), and copies what is here already (Copying). It ends when every block is settled, or with
+ * the lane. Whatever was handed to the disk is waited for and counted, however it ends.
  */
 import { hash } from "node:crypto"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
 import * as Queue from "effect/Queue"
-import { limits } from "../config.ts"
 import type { DataFrame } from "../schema/Block.ts"
-import type { BlockPlace } from "../schema/EntryList.ts"
-import { type Range, Ranges } from "../schema/Ranges.ts"
-import type { FileStoreError, Staging } from "../services/FileStore.ts"
-import type { BlockPool, Lease, Leases } from "./BlockPool.ts"
+import type { Range } from "../schema/Ranges.ts"
+import type { FileStoreError } from "../services/FileStore.ts"
+import { Asking } from "./Asking.ts"
+import type { BlockPool, Leases } from "./BlockPool.ts"
+import { type Batch, BlockWriter, type Writing } from "./BlockWriter.ts"
+import { Copying } from "./Copying.ts"
 import { broken, type DataLane, LaneError } from "./DataLane.ts"
-import type { Intake } from "./Intake.ts"
 import type { Claimant } from "./FairQueue.ts"
+import type { Intake } from "./Intake.ts"
 import type { Gate } from "./RateLimiter.ts"
-import { Asked, type LaneShare, rangesMax } from "./LaneShare.ts"
 
-export interface Taking {
-  readonly intake: Intake
-  /** Common to the lanes of this intake. */
-  readonly share: LaneShare
-  readonly staging: Staging
+export interface Taking extends Writing {
   /** In whose turn it has memory. */
   readonly claimant: Claimant
   /** How fast its blocks may come. */
   readonly gate: Gate
   /** The entries that are taken, to be told to the sender; nothing where that is all. */
   readonly taken: ReadonlyArray<Range>
-  /** These blocks are synced: keeps that, before the sender hears of it. */
-  readonly keep: (ranges: ReadonlyArray<Range>) => Effect.Effect<void, FileStoreError>
-  /** The intake's bytes have changed. */
-  readonly onProgress: () => void
   /** A block that was right has come. */
   readonly onBlock: Effect.Effect<void>
   readonly onFailed: (entry: number, reason: string) => void
@@ -44,25 +35,8 @@ export interface Taking {
 const batchBytes = 1024 * 1024
 const batchBlocks = 256
 
-/** Wants that are not sent yet: as many as can be under way. */
-const wantsWaiting = rangesMax
-
-/** Ranges in one Safe. */
-const safeMax = 4096
-
-interface Block {
-  readonly number: number
-  readonly digest: Uint8Array
-  readonly place: BlockPlace
-  readonly bytes: Uint8Array
-}
-
-/** Verified blocks that go to the disk together, and the memory they are in. */
-interface Batch {
-  readonly blocks: Array<Block>
-  readonly lease: Lease
-  used: number
-}
+/** Ranges in one Taken. */
+const takenMax = 4096
 
 export const pullBlocks = (
   lane: DataLane,
@@ -72,104 +46,97 @@ export const pullBlocks = (
   Effect.scoped(
     Effect.gen(function* () {
       yield* tellTaken(lane, taking.taken)
+      const { share, staging } = taking
       const leases = yield* pool.leases("receive", taking.claimant)
-      const puller = new Puller(lane, taking, leases, {
-        batches: yield* Queue.bounded<Batch, Cause.Done>(2),
-        wants: yield* Queue.bounded<DataFrame>(wantsWaiting)
-      })
-      yield* Effect.addFinalizer(() => Effect.sync(() => puller.leave()))
-      const work = Effect.all([puller.pull, puller.write], { concurrency: "unbounded", discard: true })
-      const beside = [puller.ask, puller.sync, lane.watch(() => puller.waiting)]
+      const batches = yield* Queue.bounded<Batch, Cause.Done>(2)
+      const asking = new Asking(lane, share, staging, leases)
+      const copying = new Copying(share, staging, leases, batches)
+      const writer = new BlockWriter(lane, taking, leases, batches)
+      const puller = new Puller(lane, taking, { leases, batches, asking, writer })
+      const deaf = share.listen(asking.news, asking.sent, copying.news)
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          deaf()
+          copying.leave()
+          share.leave(asking.asked.claims, writer.unreported)
+        })
+      )
+      const work = Effect.all([puller.pull, writer.write], { concurrency: "unbounded", discard: true })
+      const beside = [asking.ask, copying.copy, writer.sync, lane.watch(() => puller.waiting)]
       yield* Effect.raceFirst(work, Effect.raceAllFirst(beside))
       // Every block is here: that the sender may not hear it any more changes nothing.
-      yield* Effect.catchTag(puller.report, "LaneError", () => Effect.void)
+      yield* Effect.catchTag(writer.report, "LaneError", () => Effect.void)
     })
   )
 
 const tellTaken = (lane: DataLane, taken: ReadonlyArray<Range>): Effect.Effect<void, LaneError> => {
   const frames: Array<DataFrame> = []
-  for (let at = 0; at < taken.length; at += safeMax) {
-    frames.push({ _tag: "Taken", ranges: taken.slice(at, at + safeMax), last: at + safeMax >= taken.length })
+  for (let at = 0; at < taken.length; at += takenMax) {
+    frames.push({ _tag: "Taken", ranges: taken.slice(at, at + takenMax), last: at + takenMax >= taken.length })
   }
   return lane.send(...frames)
 }
 
+interface Parts {
+  readonly leases: Leases
+  readonly batches: Queue.Queue<Batch, Cause.Done>
+  readonly asking: Asking
+  readonly writer: BlockWriter
+}
+
+type Incoming = Extract<Effect.Success<DataLane["read"]>, { readonly _tag: "Block" }>
+
 class Puller {
   private readonly lane: DataLane
   private readonly taking: Taking
-  private readonly leases: Leases
-  private readonly batches: Queue.Queue<Batch, Cause.Done>
-  private readonly wants: Queue.Queue<DataFrame>
-  private readonly asked: Asked
-  /** Written, but not synced. */
-  private unsafe = new Ranges()
-  private unsafeBytes = 0
-  /** Being synced, and not kept account of yet. */
-  private reporting = new Ranges()
-  private readonly full = Latch.makeUnsafe(false)
+  private readonly parts: Parts
   private batch: Batch | undefined
   private begun = false
 
-  constructor(
-    lane: DataLane,
-    taking: Taking,
-    leases: Leases,
-    queues: { readonly batches: Queue.Queue<Batch, Cause.Done>; readonly wants: Queue.Queue<DataFrame> }
-  ) {
+  constructor(lane: DataLane, taking: Taking, parts: Parts) {
     this.lane = lane
     this.taking = taking
-    this.leases = leases
-    this.batches = queues.batches
-    this.wants = queues.wants
-    this.asked = new Asked(taking.share)
+    this.parts = parts
   }
 
-  /** It is over: what it asked for, and what it wrote and could not report, is for other lanes. */
-  leave(): void {
-    const { share } = this.taking
-    share.leave(this.unsafe)
-    share.leave(this.reporting)
-    share.release(this.asked.claims)
+  private get intake(): Intake {
+    return this.taking.share.intake
   }
 
   /** True while the sender owes something. */
   get waiting(): boolean {
-    return this.asked.next !== undefined
+    return this.parts.asking.asked.next !== undefined
   }
 
-  /** Asks, and takes what comes, until nothing is missing. */
+  /** Takes what comes, until nothing is missing. */
   readonly pull: Effect.Effect<void, LaneError> = Effect.gen({ self: this }, function* () {
+    const { asking, batches } = this.parts
     while (true) {
-      for (const [first, count] of this.asked.more()) yield* Queue.offer(this.wants, { _tag: "Want", first, count })
-      if (this.asked.next === undefined) {
+      asking.sent.closeUnsafe()
+      const { next } = asking.asked
+      if (next === undefined) {
         yield* this.flush
-        if (this.taking.intake.complete) break
-        // The rest was asked for by other lanes, or is on its way to the disk: either may fail.
-        yield* this.taking.share.changed
+        if (this.intake.complete) break
+        // The rest was asked for by other lanes, is copied, or on its way to the disk: each may fail.
+        yield* asking.sent.await
         continue
       }
       const incoming = yield* this.lane.read
-      if (incoming._tag === "Block") yield* this.take(incoming, this.asked.next)
-      else yield* this.failed(incoming.frame, this.asked.next)
+      if (incoming._tag === "Block") yield* this.take(incoming, next)
+      else if (incoming.frame._tag === "Same") yield* this.same(incoming.frame.number, next)
+      else yield* this.failed(incoming.frame, next)
       // The disk may as well work while the link has nothing.
-      if (!this.lane.hasMore && Queue.sizeUnsafe(this.batches) === 0) yield* this.flush
+      if (!this.lane.hasMore && Queue.sizeUnsafe(batches) === 0) yield* this.flush
     }
-    yield* Queue.end(this.batches)
-  })
-
-  /** Sends what is asked. Reading goes on meanwhile: a sender that waits for us to read may not read us. */
-  readonly ask: Effect.Effect<never, LaneError> = Effect.gen({ self: this }, function* () {
-    while (true) yield* this.lane.send(...(yield* Queue.takeAll(this.wants)))
+    yield* Queue.end(batches)
   })
 
   /** One block: only the one whose turn it is, only of its length, only if its digest is right. */
-  private take(
-    incoming: { readonly number: number; readonly digest: Uint8Array; readonly length: number },
-    expected: number
-  ): Effect.Effect<void, LaneError> {
+  private take(incoming: Incoming, expected: number): Effect.Effect<void, LaneError> {
     return Effect.gen({ self: this }, function* () {
       const { digest, length, number } = incoming
-      const place = this.taking.intake.entries.place(number)
+      const { entries } = this.intake
+      const place = entries.place(number)
       if (place === undefined) return yield* broken(`block ${number} is beyond the end`)
       if (number !== expected) return yield* broken(`block ${number} was not asked for, block ${expected} was`)
       if (length !== place.length)
@@ -178,22 +145,50 @@ class Puller {
       const bytes = batch.lease.buffer.subarray(batch.used, batch.used + length)
       yield* this.lane.body(bytes, this.taking.gate)
       if (!hash("sha256", bytes, "buffer").equals(digest)) {
-        const detail = `block ${number} of ${this.taking.intake.entries.path(place.entry)} is not what its digest says`
+        const detail = `block ${number} of ${entries.path(place.entry)} is not what its digest says`
         return yield* new LaneError({ problem: "corrupt", detail })
+      }
+      // Whoever compares nothing answers with bytes that are here already.
+      if (this.parts.asking.asked.compared?.every((byte, i) => byte === digest[i]) === true) {
+        return yield* this.same(number, expected)
       }
       batch.used += length
       batch.blocks.push({ number, digest, place, bytes })
-      this.asked.answered()
-      if (!this.begun) {
-        this.begun = true
-        yield* this.taking.onBlock
-      }
+      yield* this.answered
     })
   }
 
+  /** What is here in place of a block that was compared is the same. */
+  private same(number: number, expected: number): Effect.Effect<void, LaneError> {
+    return Effect.gen({ self: this }, function* () {
+      const { asking, writer } = this.parts
+      const { compared } = asking.asked
+      if (number !== expected || compared === undefined) {
+        return yield* broken(`block ${number} is said to be the same, and was not compared`)
+      }
+      const { counterparts, entries } = this.intake
+      const place = entries.place(number)
+      if (place !== undefined) this.intake.same(number, place, compared)
+      if (counterparts.same.has(number)) writer.found(number)
+      // What was compared has changed meanwhile: its bytes are needed after all.
+      else if (!this.intake.settled.has(number)) this.taking.share.release(number, 1)
+      if (this.intake.complete || counterparts.copies.size > 0) this.taking.share.wake()
+      this.taking.onProgress()
+      yield* this.answered
+    })
+  }
+
+  private readonly answered = Effect.suspend(() => {
+    this.parts.asking.answered()
+    if (this.begun) return Effect.void
+    this.begun = true
+    return this.taking.onBlock
+  })
+
   private failed(frame: DataFrame, expected: number): Effect.Effect<void, LaneError> {
     if (frame._tag !== "EntryFailed") return Effect.fail(broken(`a ${frame._tag} came instead of a block`))
-    const { intake, onFailed } = this.taking
+    const { intake } = this
+    const { asking } = this.parts
     const isKnown = intake.failed.has(frame.entry)
     // Said again for blocks that were asked for before it was heard, here or on another lane.
     if (!isKnown && intake.entries.place(expected)?.entry !== frame.entry) {
@@ -202,10 +197,11 @@ class Puller {
     return Effect.sync(() => {
       intake.fail(frame.entry, frame.reason)
       if (intake.complete) this.taking.share.wake()
-      while (this.asked.next !== undefined && intake.entries.place(this.asked.next)?.entry === frame.entry) {
-        this.asked.answered()
+      for (let { next } = asking.asked; next !== undefined; { next } = asking.asked) {
+        if (intake.entries.place(next)?.entry !== frame.entry) break
+        asking.answered()
       }
-      if (!isKnown) onFailed(frame.entry, frame.reason)
+      if (!isKnown) this.taking.onFailed(frame.entry, frame.reason)
       this.taking.onProgress()
     })
   }
@@ -222,7 +218,7 @@ class Puller {
         return batch
       }
       yield* this.flush
-      const fresh: Batch = { blocks: [], lease: yield* this.leases.take(Math.max(length, batchBytes)), used: 0 }
+      const fresh: Batch = { blocks: [], lease: yield* this.parts.leases.take(Math.max(length, batchBytes)), used: 0 }
       this.batch = fresh
       return fresh
     })
@@ -233,73 +229,7 @@ class Puller {
       const { batch } = this
       if (batch === undefined || batch.blocks.length === 0) return Effect.void
       this.batch = undefined
-      return Effect.asVoid(Queue.offer(this.batches, batch))
-    })
-  }
-
-  /** Hands batches to the disk, one after the other. */
-  readonly write: Effect.Effect<void, FileStoreError> = Effect.gen({ self: this }, function* () {
-    while (true) {
-      const batch = yield* Queue.take(this.batches)
-      yield* Effect.uninterruptible(this.store(batch))
-      yield* this.leases.give(batch.lease)
-      if (this.unsafeBytes >= limits.syncBytes) yield* this.full.open
-    }
-  }).pipe(Effect.catchTag("Done", () => Effect.void))
-
-  private store(batch: Batch): Effect.Effect<void, FileStoreError> {
-    const { intake, onProgress, staging } = this.taking
-    return Effect.suspend(() =>
-      staging.write(
-        batch.blocks.map(({ bytes, place }) => ({
-          path: intake.entries.path(place.entry),
-          mtime: intake.entries.mtime(place.entry),
-          executable: intake.entries.isExecutable(place.entry),
-          offset: place.offset,
-          bytes,
-          finish: intake.finishes(place)
-        }))
-      )
-    ).pipe(
-      Effect.map(() => {
-        for (const { digest, number, place } of batch.blocks) {
-          intake.written(number, place)
-          intake.digests.set(number, digest)
-          if (intake.failed.has(place.entry)) continue
-          this.unsafe.add(number)
-          this.unsafeBytes += place.length
-        }
-        if (intake.complete) this.taking.share.wake()
-        onProgress()
-      })
-    )
-  }
-
-  /** Makes durable what was written, from time to time, and says so. */
-  readonly sync: Effect.Effect<never, LaneError | FileStoreError> = Effect.gen({ self: this }, function* () {
-    while (true) {
-      yield* Effect.timeoutOption(this.full.await, limits.syncEvery)
-      yield* this.full.close
-      yield* this.report
-    }
-  })
-
-  /** Syncs what was written so far and reports it. */
-  get report(): Effect.Effect<void, LaneError | FileStoreError> {
-    return Effect.gen({ self: this }, function* () {
-      const { keep, share, staging } = this.taking
-      for (const [first, count] of share.takeLeft().toArray()) this.unsafe.add(first, count)
-      const ranges = this.unsafe.toArray()
-      if (ranges.length === 0) return
-      this.reporting = this.unsafe
-      this.unsafe = new Ranges()
-      this.unsafeBytes = 0
-      yield* staging.sync
-      yield* keep(ranges)
-      this.reporting = new Ranges()
-      for (let at = 0; at < ranges.length; at += safeMax) {
-        yield* this.lane.send({ _tag: "Safe", ranges: ranges.slice(at, at + safeMax) satisfies Array<Range> })
-      }
+      return Effect.asVoid(Queue.offer(this.parts.batches, batch))
     })
   }
 }

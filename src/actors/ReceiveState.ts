@@ -72,6 +72,8 @@ export type ReceiveMessage = Tagged<
     /** A block came: whatever was wrong with this lane before is over. */
     Progress: { readonly lane: number }
     Received: {}
+    /** Not all is there after all: a file that was the same has changed. */
+    Missing: {}
     /** The disk here refused something, which may pass. */
     Faulted: { readonly reason: string }
     /** It is time to try again. */
@@ -322,6 +324,8 @@ const decide = (state: Receiving, message: ReceiveMessage): ReceiveStep => {
             [ReceiveAction.TellStatus({ status: "publishing" }), dropWanted, ReceiveAction.Publish()]
           ]
         : [state, []]
+    case "Missing":
+      return [{ ...state, received: false }, []]
     case "Faulted":
       return state.fault === null
         ? [

@@ -13,11 +13,13 @@ import { relative } from "node:path"
 import type { EntryList } from "../schema/EntryList.ts"
 import type { ConflictPolicy } from "../schema/Offer.ts"
 import type { Ranges } from "../schema/Ranges.ts"
-import { reservedTop, top } from "../schema/RelativePath.ts"
-import { type FileStore, FileStoreError, type StagedEntry } from "../services/FileStore.ts"
+import { reservedTop } from "../schema/RelativePath.ts"
+import { type FileStore, FileStoreError } from "../services/FileStore.ts"
 import { appendRecords } from "../services/JournalFile.ts"
 import { Intake } from "./Intake.ts"
 import { ReceiveJournal, type Reopened, type Unreadable } from "./ReceiveJournal.ts"
+import { entriesOf, isUnpublished, stayingOf, topsOf } from "./ReceivedNames.ts"
+import { forgetChanged } from "./ReceiveReading.ts"
 import type { TransferRecord } from "./TransferBook.ts"
 import type { Outcome } from "./TransferState.ts"
 
@@ -123,6 +125,7 @@ export class ReceivedFiles {
   private readonly begin: Effect.Effect<Opened | undefined, FileStoreError> = Effect.gen({ self: this }, function* () {
     const { intake } = this
     if (intake === undefined) return undefined
+    intake.decide(this.conflict)
     const staging = yield* this.options.freshStaging
     const { conflict, record } = this
     const journal = yield* this.within(
@@ -180,41 +183,51 @@ export class ReceivedFiles {
     )
   }
 
-  /** Gives everything its name. Fails where that may go better later; what has its name by then keeps it. */
-  get publish(): Effect.Effect<Published, FileStoreError> {
+  /**
+   * Gives everything its name. Fails where that may go better later; what has its name by then keeps it. Undefined where
+   * a file that was the same has changed meanwhile: that one is to come after all.
+   */
+  get publish(): Effect.Effect<Published | undefined, FileStoreError> {
     return this.turn.withPermit(this.publishAll)
   }
 
-  private readonly publishAll: Effect.Effect<Published, FileStoreError> = Effect.gen({ self: this }, function* () {
-    const { intake, journal } = yield* this.whenReady
-    const { entries } = intake
-    const { staging } = journal
-    const { chosen, published } = journal.publication
-    const isThere = isUnpublished(journal)
-    for (const entry of intake.failed.keys()) {
-      if (isThere(entries.path(entry))) yield* staging.remove(entries.path(entry))
+  private readonly publishAll: Effect.Effect<Published | undefined, FileStoreError> = Effect.gen(
+    { self: this },
+    function* () {
+      const { intake, journal } = yield* this.whenReady
+      const { entries } = intake
+      const { staging } = journal
+      const { chosen, published } = journal.publication
+      if ((yield* forgetChanged(staging, intake, false)) > 0) return undefined
+      const staying = stayingOf(intake).filter((top) => !chosen.has(top))
+      if (staying.length > 0) yield* journal.publishing(staying.map((top) => ({ top, name: top })))
+      const isThere = isUnpublished(journal)
+      for (const entry of intake.failed.keys()) {
+        if (isThere(entries.path(entry))) yield* staging.remove(entries.path(entry))
+      }
+      yield* inStrides(
+        entriesOf(intake, (at) => entries.isDirectory(at) && isThere(entries.path(at))),
+        staging.seal
+      )
+      yield* staging.sync
+      const tops = [...topsOf(intake)].filter((top) => !published.has(top))
+      const results = yield* staging.publish(tops, this.conflict, { known: chosen, note: journal.publishing })
+      yield* journal.published(results.filter(Result.isSuccess).map(({ success }) => success))
+      const failures = results.filter(Result.isFailure).map(({ failure }) => failure)
+      const passing = failures.find((failure) => failure.mayPass)
+      if (passing !== undefined) return yield* passing
+      const unnamed = [...topsOf(intake, intake.failed)].filter((top) => !published.has(top))
+      if (unnamed.length > failures.length) {
+        const path = `${staging.root}/${reservedTop}/${staging.id}/data/${unnamed[0] ?? ""}`
+        const remedy = "Someone removed it: it is asked for again"
+        return yield* new FileStoreError({ path, action: "published", code: "ENOENT", remedy })
+      }
+      const paths = [...published.values()]
+      const names = [...published].map(([path, at]) => ({ path, name: relative(staging.root, at) }))
+      const skipped = intake.counterparts.whole.size
+      return { paths, names, failures, skipped, outcome: outcomeOf(intake, paths.length, failures[0]) }
     }
-    yield* inStrides(
-      entriesOf(intake, (at) => entries.isDirectory(at) && isThere(entries.path(at))),
-      staging.seal
-    )
-    yield* staging.sync
-    const tops = [...topsOf(intake)].filter((top) => !published.has(top))
-    const results = yield* staging.publish(tops, this.conflict, { known: chosen, note: journal.publishing })
-    yield* journal.published(results.filter(Result.isSuccess).map(({ success }) => success))
-    const failures = results.filter(Result.isFailure).map(({ failure }) => failure)
-    const passing = failures.find((failure) => failure.mayPass)
-    if (passing !== undefined) return yield* passing
-    const unnamed = [...topsOf(intake, intake.failed)].filter((top) => !published.has(top))
-    if (unnamed.length > failures.length) {
-      const path = `${staging.root}/${reservedTop}/${staging.id}/data/${unnamed[0] ?? ""}`
-      const remedy = "Someone removed it: it is asked for again"
-      return yield* new FileStoreError({ path, action: "published", code: "ENOENT", remedy })
-    }
-    const paths = [...published.values()]
-    const names = [...published].map(([path, at]) => ({ path, name: relative(staging.root, at) }))
-    return { paths, names, failures, outcome: outcomeOf(intake, paths.length, failures[0]) }
-  })
+  )
 
   /** It is over: keeps how, for a sender that asks again, and removes what is left. */
   finish(outcome: Outcome): Effect.Effect<void> {
@@ -246,23 +259,9 @@ export interface Published {
   /** What each of the top entries is called now, below the receive folder. */
   readonly names: ReadonlyArray<{ readonly path: string; readonly name: string }>
   readonly failures: ReadonlyArray<FileStoreError>
+  /** Files that were the same, and stay as they are. */
+  readonly skipped: number
   readonly outcome: Outcome
-}
-
-/** Whether a path is surely still in the staging: not published, nor about to be when another run ended. */
-const isUnpublished = (journal: ReceiveJournal) => {
-  const { chosen } = journal.publication
-  return (path: Parameters<typeof top>[0]): boolean => !chosen.has(top(path))
-}
-
-/** The entries that are stored here and of this sort, as the store takes them. */
-function* entriesOf(intake: Intake, wanted: (at: number) => boolean): Generator<StagedEntry> {
-  const { entries, leftOut } = intake
-  for (let at = 0; at < entries.length; at++) {
-    if (leftOut.has(at) || !wanted(at)) continue
-    const kind = entries.isDirectory(at) ? "d" : "f"
-    yield { path: entries.path(at), kind, mtime: entries.mtime(at), executable: entries.isExecutable(at) }
-  }
 }
 
 const inStrides = Effect.fnUntraced(function* <A, E>(
@@ -279,16 +278,6 @@ const inStrides = Effect.fnUntraced(function* <A, E>(
     yield* work(some)
   }
 })
-
-/** The names to publish, in the order of the list; `but`: entries that do not count. */
-const topsOf = (intake: Intake, but?: ReadonlyMap<number, unknown>): Set<string> => {
-  const { entries, leftOut } = intake
-  const tops = new Set<string>()
-  for (let at = 0; at < entries.length; at++) {
-    if (!leftOut.has(at) && but?.has(at) !== true) tops.add(top(entries.path(at)))
-  }
-  return tops
-}
 
 const outcomeOf = (intake: Intake, published: number, failure: FileStoreError | undefined): Outcome => {
   const failed = intake.failed.size

@@ -7,10 +7,11 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import { type DataFrame, encodeFrame } from "../schema/Block.ts"
 import type { EntryList } from "../schema/EntryList.ts"
+import type { Bytes32 } from "../schema/Id.ts"
 import type { Range } from "../schema/Ranges.ts"
 import type { Source } from "../services/FileStore.ts"
 import type { BlockPool, Leases } from "./BlockPool.ts"
-import { cutAfter, load, plan, type Planned } from "./ChunkReads.ts"
+import { cutAfter, load, plan, type Planned, recordsOf } from "./ChunkReads.ts"
 import { broken, type DataLane, type LaneError } from "./DataLane.ts"
 import type { Claimant } from "./FairQueue.ts"
 import type { Gate } from "./RateLimiter.ts"
@@ -36,7 +37,7 @@ export interface Serving {
 }
 
 /** Asks not answered yet. A receiver may have more under way than this: they wait in the link. */
-const asksMax = 64
+const asksMax = 256
 
 /** What is written next, and what is to be done with its memory then. */
 interface Chunk {
@@ -46,7 +47,7 @@ interface Chunk {
   readonly written: Effect.Effect<void>
 }
 
-type Ask = Extract<DataFrame, { readonly _tag: "WantPage" | "Want" }>
+type Ask = Extract<DataFrame, { readonly _tag: "WantPage" | "Want" | "Compare" }>
 
 export const serve = (lane: DataLane, serving: Serving, pool: BlockPool): Effect.Effect<void, LaneError> =>
   Effect.scoped(
@@ -93,6 +94,10 @@ const hear = (lane: DataLane, serving: Serving, asked: Queue.Enqueue<Ask>) =>
             return yield* broken(`block ${frame.first + frame.count - 1} is wanted`)
           yield* Queue.offer(asked, frame)
           break
+        case "Compare":
+          if (frame.number >= blocks) return yield* broken(`block ${frame.number} is compared`)
+          yield* Queue.offer(asked, frame)
+          break
         case "Taken":
           for (const [first, count] of frame.ranges) {
             // In order, so that there are never more ranges than entries.
@@ -122,37 +127,77 @@ interface Chunks {
 
 const prepare = (chunks: Chunks, asked: Queue.Dequeue<Ask>, ready: Queue.Enqueue<Chunk>) =>
   Effect.gen(function* () {
-    const { entries, reads } = chunks.serving
+    const { entries } = chunks.serving
     while (true) {
-      const ask = yield* Queue.take(asked)
-      if (ask._tag === "WantPage") {
+      for (const ask of merged(yield* Queue.takeAll(asked))) {
+        if (ask._tag === "Blocks") {
+          yield* answer(chunks, ask, ready)
+          continue
+        }
         const page = entries.page(ask.page)
         // Pages are asked for ahead: those after the last are not there to be sent.
         if (page === undefined) continue
         const totals = ask.page === entries.pages - 1 ? { totals: entries.totals } : {}
         const frame: DataFrame = { _tag: "Page", page: ask.page, entries: page, ...totals }
         yield* Queue.offer(ready, { records: [encodeFrame(frame)], isBlocks: false, written: Effect.void })
-        continue
-      }
-      const end = ask.first + ask.count
-      for (let first = ask.first; first < end;) {
-        const planned = plan(entries, first, reads.isShared ? Math.min(end, cutAfter(entries, first)) : end)
-        yield* Queue.offer(ready, yield* blocksOf(chunks, planned))
-        first += planned.length
       }
     }
   })
 
+/** Blocks in a row that were asked for. */
+interface Blocks {
+  readonly _tag: "Blocks"
+  readonly first: number
+  end: number
+  /** What the receiver has in place of some of them. */
+  readonly compared: Map<number, Bytes32>
+}
+
+/** Asks in their order, those for blocks in a row as one: what is asked one by one is read and written together too. */
+const merged = (asks: ReadonlyArray<Ask>) => {
+  const all: Array<Blocks | Extract<Ask, { readonly _tag: "WantPage" }>> = []
+  for (const ask of asks) {
+    if (ask._tag === "WantPage") {
+      all.push(ask)
+      continue
+    }
+    const [first, count] = ask._tag === "Want" ? [ask.first, ask.count] : [ask.number, 1]
+    const last = all.at(-1)
+    const row: Blocks =
+      last?._tag === "Blocks" && last.end === first ? last : { _tag: "Blocks", first, end: first, compared: new Map() }
+    row.end = first + count
+    if (ask._tag === "Compare") row.compared.set(ask.number, ask.digest)
+    if (row !== last) all.push(row)
+  }
+  return all
+}
+
+const answer = Effect.fnUntraced(function* (chunks: Chunks, asked: Blocks, ready: Queue.Enqueue<Chunk>) {
+  const { entries, reads } = chunks.serving
+  for (let first = asked.first; first < asked.end;) {
+    const end = reads.isShared ? Math.min(asked.end, cutAfter(entries, first)) : asked.end
+    const planned = plan(entries, first, end)
+    yield* Queue.offer(ready, yield* blocksOf(chunks, planned, asked.compared))
+    first += planned.length
+  }
+})
+
 /** A chunk, read for this lane alone or together with the others of the group. */
-const blocksOf = Effect.fnUntraced(function* (chunks: Chunks, planned: ReadonlyArray<Planned>) {
+const blocksOf = Effect.fnUntraced(function* (
+  chunks: Chunks,
+  planned: ReadonlyArray<Planned>,
+  compared: ReadonlyMap<number, Bytes32>
+) {
   const { leases, pool, reader, serving } = chunks
-  const { claimant, failed, onFailed, reads } = serving
+  const { claimant, failed, reads } = serving
   const first = planned[0]?.number ?? 0
   // What is known to fail here alone is not the business of the others.
   if (!reads.isShared || planned.some(({ entry }) => failed.has(entry))) {
-    const { failures, lease, records } = yield* load(serving, planned, leases.take, () => {})
-    note(failures)
-    return { records, isBlocks: true, written: lease === undefined ? Effect.void : leases.give(lease) }
+    const loaded = yield* load(serving, planned, leases.take, () => {})
+    note(serving, loaded)
+    const { lease } = loaded
+    const written = lease === undefined ? Effect.void : leases.give(lease)
+    return { records: recordsOf(loaded, failed, compared), isBlocks: true, written }
   }
   const together = load(
     serving,
@@ -161,14 +206,15 @@ const blocksOf = Effect.fnUntraced(function* (chunks: Chunks, planned: ReadonlyA
     (lease) => pool.forget(lease)
   )
   const { loaded, written } = yield* reader.use(first, first + planned.length, together)
-  note(loaded.failures)
-  return { records: loaded.records, isBlocks: true, written }
-
-  function note(failures: Loaded["failures"]) {
-    for (const [entry, reason] of failures) {
-      if (failed.has(entry)) continue
-      failed.set(entry, reason)
-      onFailed(entry, reason)
-    }
-  }
+  note(serving, loaded)
+  return { records: recordsOf(loaded, failed, compared), isBlocks: true, written }
 })
+
+const note = ({ failed, onFailed, reads }: Serving, { blocks, failures }: Loaded) => {
+  for (const { number, record } of blocks) if (record !== undefined) reads.digests.set(number, record.digest)
+  for (const [entry, reason] of failures) {
+    if (failed.has(entry)) continue
+    failed.set(entry, reason)
+    onFailed(entry, reason)
+  }
+}

@@ -8,15 +8,23 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { Digests } from "../schema/Digests.ts"
 import type { EntryList } from "../schema/EntryList.ts"
 import type { BlockPool, Lease } from "./BlockPool.ts"
 
-/** A chunk as it travels. */
+/** A chunk that was read. */
 export interface Loaded {
-  readonly records: ReadonlyArray<Uint8Array>
+  readonly blocks: ReadonlyArray<LoadedBlock>
   readonly lease: Lease | undefined
   /** Entries in it that cannot be sent, and why. */
   readonly failures: ReadonlyArray<readonly [entry: number, reason: string]>
+}
+
+/** One block, and its record in the chunk's memory; undefined where it cannot be sent. */
+export interface LoadedBlock {
+  readonly number: number
+  readonly entry: number
+  readonly record: { readonly from: number; readonly to: number; readonly digest: Uint8Array } | undefined
 }
 
 /** A chunk that is kept, with how many need it. */
@@ -52,6 +60,8 @@ export interface Reader {
 const windowBytes = 8 * 1024 * 1024
 
 export class SharedReads {
+  /** Of the blocks that were read, by any of them. */
+  readonly digests = new Digests()
   private readonly pool: BlockPool
   /** By their first block; the one used longest ago comes first. */
   private readonly kept = new Map<number, Shared>()

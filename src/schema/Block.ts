@@ -9,7 +9,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { codec } from "./Frame.ts"
-import { TransferId } from "./Id.ts"
+import { Bytes32, TransferId } from "./Id.ts"
 import { blockMaxBytes, Entry, pageMaxBytes, Totals } from "./Manifest.ts"
 import { Reason } from "./Text.ts"
 
@@ -36,6 +36,10 @@ export const DataFrame = Schema.TaggedUnion({
   },
   /** Receiver: send me blocks `first` to `first + count - 1`. */
   Want: { first: Number_, count: Number_.check(Schema.isBetween({ minimum: 1, maximum: wantsMax })) },
+  /** Receiver: what I have in place of this block has this digest (SHA-256). Answered by Same or by the block. */
+  Compare: { number: Number_, digest: Bytes32 },
+  /** Sender, in place of the bytes of a block that was compared: it has that digest. */
+  Same: { number: Number_ },
   /** Receiver: these ranges (`[first, count]`) are on disk and will not be asked for again. */
   Safe: { ranges: Schema.Array(Schema.Tuple([Number_, Number_])).check(Schema.isMaxLength(4096)) },
   /** Sender, in place of the wanted blocks of this entry (its index in the manifest): it cannot be sent. */

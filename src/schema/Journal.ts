@@ -62,8 +62,11 @@ export const JournalRecord = Schema.TaggedUnion({
   Accepted: { conflict: Schema.NullOr(ConflictPolicy) },
   /** Blocks `first` on are on disk and synced; one 32-byte digest each, base64 in one piece. */
   Blocks: { first: Count, digests: Schema.String },
-  /** Receiver: blocks that were asked for and not needed: the same bytes are in the file that is there already. */
-  Same: { first: Count, digests: Schema.String },
+  /**
+   * Receiver: the sender has the same blocks as the files that are in the receive folder already. `marks`: of each of
+   * those files, in order, what it was when its blocks were read.
+   */
+  Same: { first: Count, digests: Schema.String, marks: Schema.Array(Count) },
   /** Sender: the receiver says that it has these blocks (`[first, count]`) safely. */
   Safe: { ranges },
   /** This entry will not arrive. */

@@ -71,6 +71,8 @@ export const Transfer = Schema.Struct({
   published: Schema.Array(Schema.String),
   /** What was offered under a name that was taken, and is called otherwise now; at most 64. */
   renamed: Schema.optionalKey(Schema.Array(Schema.Struct({ path: Schema.String, name: Schema.String }))),
+  /** Receiving: files that were here already with the same bytes, and stayed as they are. */
+  skipped: Schema.optionalKey(Schema.Natural),
   /** Entries that the receiver chose not to take: how many, and the first 100 by name. */
   notTaken: Schema.optionalKey(Schema.Struct({ count: Schema.Natural, paths: Schema.Array(Schema.String) })),
   /** Entries that were left out or failed; at most 100 are kept, `problemCount` counts all. */

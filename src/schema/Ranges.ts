@@ -97,6 +97,13 @@ export class Ranges {
     return undefined
   }
 
+  /** The first run of numbers in `[from, below)` that are in the set, or undefined if none is. */
+  found(from: number, below: number): Range | undefined {
+    const i = this.after(from)
+    const start = Math.max(from, this.starts[i] ?? below)
+    return start < below ? [start, Math.min(below, this.ends[i] ?? below) - start] : undefined
+  }
+
   toArray(): Array<Range> {
     return this.starts.map((start, i): Range => [start, (this.ends[i] ?? start) - start])
   }

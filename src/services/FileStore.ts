@@ -100,6 +100,16 @@ export interface StagedPart {
   readonly finish: boolean
 }
 
+/** A part of a file that is in the receive folder already. */
+export interface CounterpartPart {
+  readonly path: RelativePath
+  readonly mark: number
+  readonly offset: number
+  readonly length: number
+  /** Where in the buffer its bytes go. */
+  readonly at: number
+}
+
 /** A file that only grows, beside what it speaks of. After a failure it is to be opened anew before more is appended. */
 export interface AppendFile {
   /** Its bytes from `offset` on, at most `length`; fewer only at its end, none where it was never written. */
@@ -154,6 +164,18 @@ export interface Staging {
   readonly holds: (
     files: ReadonlyArray<{ readonly path: RelativePath; readonly size: number }>
   ) => Effect.Effect<ReadonlyArray<boolean>, FileStoreError>
+  /**
+   * For each of these files what is there under its path in the receive folder: a mark above 0, which is another one
+   * once that file is another or was changed; 0 where no file of this size is there, or a link is in the way.
+   */
+  readonly counterparts: (
+    files: ReadonlyArray<{ readonly path: RelativePath; readonly size: number }>
+  ) => Effect.Effect<ReadonlyArray<number>, FileStoreError>
+  /** Fills parts of such files into the buffer. For each whether that file had this mark, before and after. */
+  readonly readCounterparts: (
+    parts: ReadonlyArray<CounterpartPart>,
+    into: Uint8Array
+  ) => Effect.Effect<ReadonlyArray<boolean>>
   /**
    * Moves top entries into the receive folder, each in one step and never over anything: where the name exists,
    * "name (1).txt" is next. With `skip` and `overwrite` a directory is merged into one that exists, file by file;

@@ -13,6 +13,7 @@ import { reservedTop, type RelativePath } from "../schema/RelativePath.ts"
 import type { ConflictPolicy } from "../schema/Offer.ts"
 import type { FileStoreError, Move, PublishOptions, StagedEntry, StagedPart, Staging } from "./FileStore.ts"
 import { AppendFileNode } from "./FileStoreAppend.ts"
+import { marksOf, readMarked } from "./FileStoreCounterparts.ts"
 import { type Directory, HeldTree } from "./FileStoreHeld.ts"
 import { look, nameFor, publish, settle } from "./FileStorePublish.ts"
 import * as System from "./FileStoreSystem.ts"
@@ -160,6 +161,9 @@ export class StagingDirectory {
       journal: this.journal.file,
       manifest: this.manifest.file,
       holds: (files) => work(files[0]?.path ?? "", "read", () => this.holds(files)),
+      counterparts: (files) => System.attempt(this.rootPath, "read", () => marksOf(this.root, files)),
+      readCounterparts: (parts, into) =>
+        Effect.uninterruptible(Effect.promise(() => readMarked(this.root, parts, into))),
       publish: (tops, policy, options = {}) => this.publish(tops, policy, options),
       discard: work("", "removed", () => this.discard())
     }

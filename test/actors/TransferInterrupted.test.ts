@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
+import type { NodeSettings } from "../../src/config.ts"
 import { isOver } from "../../src/schema/Offer.ts"
 import { SimulatedDisk } from "../../src/testing/SimulatedDisk.ts"
 import * as SimulatedFileStore from "../../src/testing/SimulatedFileStore.ts"
@@ -48,7 +49,8 @@ const plant = (disk: SimulatedDisk, random: Chance): ReadonlyArray<string> => {
 const makeSide = Effect.fnUntraced(function* (
   network: SimulatedNetwork.SimulatedNetwork,
   name: string,
-  events: Queue.Enqueue<"crash">
+  events: Queue.Enqueue<"crash">,
+  settings: Partial<NodeSettings> = {}
 ) {
   const parent = yield* Effect.scope
   const disk = new SimulatedDisk()
@@ -70,7 +72,7 @@ const makeSide = Effect.fnUntraced(function* (
     if (isDead) network.boot(name)
     isDead = false
     const store = () => SimulatedFileStore.make(disk, received, "/data")
-    return yield* Scope.provide(startOn(network, name, { store }), scope)
+    return yield* Scope.provide(startOn(network, name, { store, settings }), scope)
   })
   return { disk, start, isDead: () => isDead, pullAfter: (work: number) => void (left = work) }
 })
@@ -92,6 +94,85 @@ const nothingHalf = (from: SimulatedDisk, to: SimulatedDisk, tops: ReadonlyArray
     assert.deepStrictEqual(summary(to, `${received}/${name}`), summary(from, `/${name}`))
   }
 }
+
+/** What the receiver has already of what comes: the same, nearly the same, something else, or nothing. */
+const plantHere = (from: SimulatedDisk, to: SimulatedDisk, paths: ReadonlyArray<string>, random: Chance) => {
+  for (const top of paths) {
+    for (const [name, bytes] of [["", from.read(top)] as const, ...from.tree(top)]) {
+      const at = `${received}${top}${name === "" ? "" : `/${name}`}`
+      if (bytes == null) continue
+      const kind = random(5)
+      const copy = bytes.slice()
+      if (kind === 1 && copy.length > 0) copy[random(copy.length)] = random(256)
+      if (kind < 2) to.write(at, copy)
+      else if (kind === 2) to.write(at, noise(random(99), random(2000)))
+    }
+  }
+}
+
+const digestOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
+
+/** The files on a disk below this, by their paths. */
+const filesOf = (disk: SimulatedDisk, at: string) =>
+  new Map([...disk.tree(at)].flatMap(([name, bytes]) => (bytes === null ? [] : [[name, digestOf(bytes)] as const])))
+
+/** Into a folder that has some of it: whatever interrupts it, every file is whole, and none that was there is lost. */
+const merging = Effect.fnUntraced(function* (seed: number) {
+  const random = chance(seed * 7 + 1)
+  const conflict = seed % 2 === 0 ? ("skip" as const) : ("overwrite" as const)
+  const network = yield* SimulatedNetwork.make({ seed, latency: 0 })
+  const events = yield* Queue.unbounded<"crash">()
+  const [from, to] = [yield* makeSide(network, "alice", events), yield* makeSide(network, "bob", events, { conflict })]
+  const paths = plant(from.disk, random)
+  plantHere(from.disk, to.disk, paths, random)
+  const before = filesOf(to.disk, received)
+  const sources = new Map<string, string>()
+  for (const top of paths) {
+    const lone = from.disk.read(top)
+    if (lone !== undefined) sources.set(top.slice(1), digestOf(lone))
+    for (const [name, digest] of filesOf(from.disk, top)) sources.set(`${top.slice(1)}/${name}`, digest)
+  }
+  const known = new Set([...before.values(), ...sources.values()])
+  const allWhole = () => {
+    for (const [name, digest] of filesOf(to.disk, received)) {
+      assert.isTrue(name.startsWith(".kith/") || known.has(digest), `${name} is neither what was there nor what came`)
+    }
+  }
+  let alice: TransferNode = yield* from.start
+  let bob: TransferNode = yield* to.start
+  const filter = () => !from.isDead() && !to.isDead()
+  yield* join(alice, bob, { filter })
+  const [sent] = yield* alice.transfer.send(paths, [bob.id])
+  assert(sent !== undefined)
+  for (let i = 1 + random(5); i > 0; i--) {
+    const side = random(3) === 0 ? from : to
+    side.pullAfter(1 + random(side === from ? 20 : 60))
+    const over = Effect.all([alice.over(sent.id), bob.over(sent.id)])
+    const happened = yield* Effect.raceFirst(Effect.as(over, "over" as const), Queue.take(events))
+    side.pullAfter(Number.POSITIVE_INFINITY)
+    allWhole()
+    if (happened === "over") break
+    yield* part(alice, bob)
+    if (side === from) alice = yield* from.start
+    else bob = yield* to.start
+    yield* join(alice, bob, { filter })
+  }
+  const ends = [...(yield* alice.transfer.list), ...(yield* bob.transfer.list)].filter((view) => !isOver(view.state))
+  for (const { direction } of ends) yield* (direction === "send" ? alice : bob).over(sent.id)
+  allWhole()
+  const after = filesOf(to.disk, received)
+  const told = `seed ${seed}: ${JSON.stringify(yield* bob.transfer.list)}`
+  for (const [name, digest] of sources) {
+    if (conflict === "overwrite") assert.strictEqual(after.get(name), digest, `${name}, ${told}`)
+    else {
+      const [directory, base] = [name.slice(0, name.lastIndexOf("/") + 1), name.slice(name.lastIndexOf("/") + 1)]
+      const copies = [base, `${base} (1)`, `${base} (2)`].map((copy) => after.get(`${directory}${copy}`))
+      assert.include(copies, digest, `${name}, ${told}`)
+      if (before.get(name) === digest) assert.strictEqual(copies[1], undefined, `${name} came once more, ${told}`)
+    }
+  }
+  if (conflict === "skip") for (const [name, digest] of before) assert.strictEqual(after.get(name), digest, name)
+}, Effect.scoped)
 
 const history = Effect.fnUntraced(function* (seed: number) {
   const random = chance(seed)
@@ -132,4 +213,10 @@ const history = Effect.fnUntraced(function* (seed: number) {
 
 describe("a transfer that is interrupted anywhere", () => {
   for (let seed = 1; seed <= 25; seed++) quietly(`ends with equal trees (seed ${seed})`, () => history(seed))
+})
+
+describe("a transfer into a folder that has some of it", () => {
+  for (let seed = 1; seed <= 16; seed++) {
+    quietly(`takes what is missing, whatever interrupts it (seed ${seed})`, () => merging(seed))
+  }
 })

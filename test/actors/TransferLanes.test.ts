@@ -35,7 +35,11 @@ describe("the share of a lane", () => {
       const lanes = [new Asked(share), new Asked(share), new Asked(share)]
       const owed = new Map<number, Asked>()
       const ask = (lane: Asked) => {
-        for (const [first, count] of lane.more()) {
+        while (lane.hasRoom) {
+          const run = lane.claim()
+          if (run === undefined) break
+          const [first, count] = run
+          lane.push(first, count)
           for (let block = first; block < first + count; block++) {
             assert.isFalse(owed.has(block), `block ${block} is asked for twice`)
             assert.isFalse(intake.settled.has(block))
@@ -55,7 +59,7 @@ describe("the share of a lane", () => {
         const lane = lanes[at]
         if (lane === undefined) return
         for (const [block, owner] of owed) if (owner === lane) owed.delete(block)
-        share.release(lane.claims)
+        share.leave(lane.claims)
         lanes[at] = new Asked(share)
       }
       for (const choice of choices) {

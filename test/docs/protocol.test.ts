@@ -92,7 +92,18 @@ describe("PROTOCOL.md's test vectors", () => {
     })
   }
 
-  for (const name of ["attach", "page", "want", "safe"]) {
+  for (const name of [
+    "attach",
+    "attach-reply",
+    "want-page",
+    "page",
+    "taken",
+    "want",
+    "safe",
+    "compare",
+    "same",
+    "entry-failed"
+  ]) {
     it(`a frame record: ${name}`, () => {
       const record = bytes(name)
       const header = Result.getOrThrow(Block.decodeHeader(record))
@@ -298,7 +309,22 @@ describe("docs/protocol", () => {
     assert.deepStrictEqual(Object.keys(control), Object.keys(Frame.Frame.cases))
     assert.deepStrictEqual(Object.keys(data), Object.keys(Block.DataFrame.cases))
     const Tagged = Schema.Record(Schema.String, Schema.Json)
-    for (const name of ["hello", "chat", "chat-receipt", "goodbye", "attach", "page", "want", "safe"]) {
+    for (const name of [
+      "hello",
+      "chat",
+      "chat-receipt",
+      "goodbye",
+      "attach",
+      "attach-reply",
+      "want-page",
+      "page",
+      "taken",
+      "want",
+      "safe",
+      "compare",
+      "same",
+      "entry-failed"
+    ]) {
       const value = Schema.decodeUnknownSync(Tagged)(json(name))
       const definition = control[String(value["_tag"])] ?? data[String(value["_tag"])]
       assert.includeMembers(Object.keys(value), [...(definition?.required ?? ["a definition"])])

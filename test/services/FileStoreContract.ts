@@ -372,6 +372,30 @@ export const fileStoreContract = (world: Effect.Effect<World, never, Scope.Scope
     }).pipe(Effect.scoped)
   )
 
+  it.live("marks and reads what is in the receive folder already, as long as it is what it was", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      w.write(`${w.received}/d/a`, "content of a")
+      w.write(`${w.received}/d/b`, "content of b")
+      const staging = yield* w.store.stage("there")
+      const look = (path: string, size = 12) => staging.counterparts([{ path: relative(path), size }])
+      const [a = 0, b = 0] = [...(yield* look("d/a")), ...(yield* look("d/b"))]
+      assert.isTrue(a > 0 && b > 0 && Number.isSafeInteger(a))
+      assert.deepStrictEqual(yield* look("d/a"), [a])
+      assert.deepStrictEqual([...(yield* look("d/a", 11)), ...(yield* look("d")), ...(yield* look("d/c"))], [0, 0, 0])
+      assert.deepStrictEqual([...(yield* look("d/a/x")), ...(yield* look("none/a"))], [0, 0])
+      const into = new Uint8Array(8)
+      const read = (path: string, mark: number, offset: number, at: number) =>
+        staging.readCounterparts([{ path: relative(path), mark, offset, length: 4, at }], into)
+      assert.deepStrictEqual([...(yield* read("d/a", a, 8, 0)), ...(yield* read("d/b", b, 0, 4))], [true, true])
+      assert.strictEqual(new TextDecoder().decode(into), "of acont")
+      w.write(`${w.received}/d/a`, "CONTENT of a", { mtime: 5_000 })
+      assert.deepStrictEqual([...(yield* read("d/a", a, 0, 0)), ...(yield* read("d/gone", a, 0, 0))], [false, false])
+      assert.notDeepEqual(yield* look("d/a"), [a])
+      assert.deepStrictEqual(w.list(`${w.received}/d`), ["a", "b"])
+    }).pipe(Effect.scoped)
+  )
+
   it.live("keeps archives, and lists them", () =>
     Effect.gen(function* () {
       const w = yield* world
