@@ -7,7 +7,8 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import type * as EffectLogLevel from "effect/LogLevel"
 import * as References from "effect/References"
-import { inert } from "../schema/Text.ts"
+import { inert, inertLines } from "../schema/Text.ts"
+import { jsonText } from "./Output.ts"
 import type { LogFormat, LogLevel } from "./Settings.ts"
 
 const levels: Record<LogLevel, EffectLogLevel.LogLevel> = {
@@ -57,7 +58,7 @@ const pretty = (details: boolean) =>
     )
     const why = causeOf(cause, details)
     const head = [clock(date), logLevel.toUpperCase().padEnd(5), inert(messageOf(message)), ...fields].join(" ")
-    process.stderr.write(why === undefined ? `${head}\n` : `${head} ${details ? `\n${why}` : inert(why)}\n`)
+    process.stderr.write(why === undefined ? `${head}\n` : `${head} ${details ? `\n${inertLines(why)}` : inert(why)}\n`)
   })
 
 const json = (details: boolean) =>
@@ -69,7 +70,7 @@ const json = (details: boolean) =>
       ...fiber.getRef(References.CurrentLogAnnotations),
       cause: causeOf(cause, details)
     }
-    process.stdout.write(`${JSON.stringify(entry)}\n`)
+    process.stdout.write(`${jsonText(entry)}\n`)
   })
 
 /** Logs in this format from this level on. */

@@ -9,12 +9,15 @@ export const line = (text: string): Effect.Effect<void> => Effect.sync(() => voi
 /** One line on stderr: what is not the answer itself. */
 export const note = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stderr.write(`${text}\n`))
 
-/** One JSON document on stdout. JSON escapes what could steer a terminal, but for DEL and C1, which follow here. */
-export const json = (value: unknown): Effect.Effect<void> =>
-  line(JSON.stringify(value, null, 2).replace(unsafe, escape))
+/** As JSON, which escapes what could steer a terminal, but for DEL, C1 and what turns text around: those follow here. */
+export const jsonText = (value: unknown, indent?: number): string =>
+  JSON.stringify(value, null, indent).replace(unsafe, escape)
+
+/** One JSON document on stdout. */
+export const json = (value: unknown): Effect.Effect<void> => line(jsonText(value, 2))
 
 /** One JSON document on a line of its own, for streams of them. */
-export const jsonLine = (value: unknown): Effect.Effect<void> => line(JSON.stringify(value).replace(unsafe, escape))
+export const jsonLine = (value: unknown): Effect.Effect<void> => line(jsonText(value))
 
 /** One JSON document on stdout, an array, written element by element as they come. */
 export const jsonArray = <A, E, R>(values: Stream.Stream<A, E, R>): Effect.Effect<void, E, R> =>
@@ -22,7 +25,7 @@ export const jsonArray = <A, E, R>(values: Stream.Stream<A, E, R>): Effect.Effec
     let before = "[\n"
     yield* Stream.runForEach(values, (value) =>
       Effect.sync(() => {
-        process.stdout.write(`${before}  ${JSON.stringify(value).replace(unsafe, escape)}`)
+        process.stdout.write(`${before}  ${jsonText(value)}`)
         before = ",\n"
       })
     )

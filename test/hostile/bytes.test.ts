@@ -307,9 +307,9 @@ describe("bytes, with the clock in hand:", () => {
       }
       const id = yield* attack(() => mallory.offer())
       yield* until("a page is asked for", () => asked > 0)
-      const [first] = mallory.lanes
+      const isOpen = () => mallory.lanes[0]?.isClosed === false
       let seconds = 0
-      for (; first?.isClosed === false && seconds < 60; seconds++) {
+      for (; isOpen() && seconds < 60; seconds++) {
         yield* TestClock.adjust("1 second")
         yield* attack(() => mallory.control.settled())
       }

@@ -129,4 +129,24 @@ describe("config:", () => {
       }),
     25_000
   )
+
+  it.live("the log moves no terminal either, as JSON and with every detail", () =>
+    Effect.gen(function* () {
+      const node = yield* up(yield* temporaryDirectory, "--log-format", "json", "--log-level", "debug")
+      const port = Number(/"port":"?(\d+)/.exec(node.node.out)?.[1] ?? node.address.split(":")[1])
+      const name = "\u009b31mred\u202etxt.exe\u007f"
+      const mallory = yield* attack(() => Mallory.meet(port, persona(), { name }))
+      yield* attack(async () => {
+        await mallory.control.say({ _tag: "Chat\u009b2J\u202e" })
+        await mallory.control.say({ _tag: "Chat", text: name })
+        await mallory.control.next("Refused")
+        await mallory.control.say({ _tag: "Goodbye", reason: name, message: name })
+        await mallory.control.closed
+      })
+      yield* node.node.until((printed) => printed.includes("A session ended."))
+      // oxlint-disable-next-line no-control-regex -- finding control characters is the point
+      assert.notMatch(node.node.out + node.node.err, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/)
+      assert.include(node.node.out, "red")
+    })
+  )
 })
