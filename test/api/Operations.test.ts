@@ -9,6 +9,7 @@ import { NodeConfig, programVersion } from "../../src/config.ts"
 import { short } from "../../src/schema/PeerId.ts"
 import { Chat } from "../../src/services/Chat.ts"
 import { Events } from "../../src/services/Events.ts"
+import * as Metrics from "../../src/services/Metrics.ts"
 import { PeerRegistry } from "../../src/services/PeerRegistry.ts"
 import { Transfer } from "../../src/services/Transfer.ts"
 import { someId } from "../Some.ts"
@@ -99,6 +100,52 @@ layer(Served.layer(), { excludeTestServices: true })("a running node", (it) => {
       assert.match(answer.body, /kith_event_loop_delay_seconds\{quantile="0.99"\} [\d.e-]+\n/)
       // A second reading counts nothing twice.
       assert.include((yield* raw("GET", "/metrics")).body, "kith_datagrams_dropped_total 1\n")
+    })
+  )
+
+  it.effect("writes its measures as Prometheus reads them", () =>
+    Effect.gen(function* () {
+      const registry = yield* PeerRegistry
+      yield* registry.update(bob, (peer) => ({ ...peer, state: "connected" }))
+      yield* Metrics.count(Metrics.helloFailures, { reason: 'odd "words"\\ and\na line' })
+      const { body } = yield* raw("GET", "/metrics")
+      assert.isTrue(body.endsWith("\n"))
+      const types = new Map<string, string>()
+      const described = new Set<string>()
+      const seen = new Set<string>()
+      const label = String.raw`[a-zA-Z_]\w*="(?:[^"\\\n]|\\[\\"n])*"`
+      const sample = new RegExp(
+        String.raw`^([a-zA-Z_:][\w:]*)(\{${label}(?:,${label})*\})? (-?[\d.]+(?:e[+-]?\d+)?|NaN|[+-]Inf)$`
+      )
+      let family = ""
+      for (const line of body.trimEnd().split("\n")) {
+        const help = /^# HELP (\w+) \S/.exec(line)
+        const type = /^# TYPE (\w+) (counter|gauge|histogram|summary)$/.exec(line)
+        if (help?.[1] !== undefined) {
+          assert.isFalse(described.has(help[1]), `described twice: ${line}`)
+          described.add(help[1])
+          continue
+        }
+        if (type?.[1] !== undefined && type[2] !== undefined) {
+          assert.isFalse(types.has(type[1]), `all samples of one name stand together: ${line}`)
+          types.set(type[1], type[2])
+          family = type[1]
+          continue
+        }
+        const [, name = "", labels = "", value = ""] = sample.exec(line) ?? []
+        assert.isNotEmpty(name, `not a sample: ${line}`)
+        assert.strictEqual(name.replace(/_(bucket|sum|count)$/, ""), family.replace(/_(sum|count)$/, ""), line)
+        assert.isFalse(seen.has(name + labels), `given twice: ${line}`)
+        seen.add(name + labels)
+        if (types.get(family) !== "counter") continue
+        assert.isAtLeast(Number(value), 0, line)
+        if (name.startsWith("kith_")) assert.match(name, /_total$/)
+      }
+      for (const name of types.keys()) {
+        if (name.startsWith("kith_")) assert.isTrue(described.has(name), `${name} has no description`)
+      }
+      assert.isAbove(seen.size, 20)
+      assert.include(body, String.raw`kith_hello_failures_total{reason="odd \"words\"\\ and\na line"} 1`)
     })
   )
 
