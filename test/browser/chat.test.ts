@@ -24,7 +24,11 @@ const all = (it: Stage) => {
       })
       yield* say(left.page, "hello bob, can you read this? 👋")
       yield* act(() => left.page.getByText("Delivered").waitFor({ state: "attached" }))
-      yield* act(() => right.page.getByRole("button", { name: /alice.*1 unread/ }).waitFor())
+      yield* act(async () => {
+        await right.page.getByRole("button", { name: /alice.*1 unread/ }).waitFor()
+        // A screen reader says it without being asked.
+        await right.page.locator("[aria-live=polite]").getByText("alice: hello bob").waitFor({ state: "attached" })
+      })
       assert.match(yield* Effect.promise(() => right.page.title()), /^\(1\)/)
       yield* talkTo(right.page, "alice")
       yield* sees(right.page, "hello bob, can you read this? 👋")
@@ -72,7 +76,6 @@ const all = (it: Stage) => {
       yield* Effect.forEach(said, (text) => alice.ask("POST", "/api/messages", { text, to: null }))
       const { page, trouble } = yield* open(alice)
       yield* sees(page, "line 1149")
-      const list = page.getByRole("region", { name: "Messages" })
       yield* act(async () => {
         await page.getByRole("button", { name: "Search this conversation" }).click()
         await page.getByRole("searchbox", { name: "Search this conversation" }).fill("needle")
@@ -87,7 +90,7 @@ const all = (it: Stage) => {
         await page.getByRole("button", { name: "Close search" }).click()
         await page.getByText("line 1149", { exact: true }).waitFor()
         for (let at = 0; at < 40; at++) {
-          await list.evaluate("(list) => { list.scrollTop = 0 }")
+          await page.evaluate(`document.querySelector('[aria-label="Messages"]').scrollTop = 0`)
           if (await page.getByText("line 0", { exact: true }).isVisible()) return
           await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         }

@@ -159,6 +159,8 @@ const all = (it: Stage) => {
         await card(right.page, "film.bin, Receiving").getByText(/left$/).waitFor()
       })
       yield* picture(right.page, "receiving-dark")
+      const moving = yield* Effect.promise(() => right.page.evaluate<number>("document.getAnimations().length"))
+      assert.strictEqual(moving, 0, "nothing is animated for who asked for less motion")
       yield* act(async () => {
         await right.page.getByRole("button", { name: "Pause film.bin" }).click()
         await card(left.page, "film.bin, Paused by the other side").waitFor()

@@ -58,7 +58,7 @@ export const MessageList = ({
   const rows = useVirtualizer({
     count: items.length,
     getScrollElement: () => scroller.current,
-    estimateSize: () => 58,
+    estimateSize: () => 50,
     overscan: 10,
     paddingStart: 16,
     paddingEnd: 16,
@@ -98,7 +98,8 @@ export const MessageList = ({
   const older = !searching && hasOlder(model, to)
   const top = rows.range?.startIndex ?? 0
   useEffect(() => {
-    if (older && top < nearStart) void readOlder(to)
+    const isShort = items.length < 2 * nearStart
+    if (older && top < nearStart && (isShort || !atEnd.current)) void readOlder(to)
   }, [older, top, to, items.length])
   if (items.length === 0) {
     return (

@@ -19,7 +19,9 @@ export const Shell = () => {
   const here = (name: typeof shown) => (shown === name ? "flex" : "hidden")
   return (
     <div className="flex h-full flex-col">
-      <h1 className="sr-only">Kith</h1>
+      <header className="sr-only">
+        <h1>Kith</h1>
+      </header>
       <LinkBanner />
       <Alarms />
       <div className="relative grid min-h-0 flex-1 grid-cols-[minmax(0,1fr)] md:grid-cols-[18rem_minmax(0,1fr)] lg:grid-cols-[18rem_minmax(0,1fr)_23rem] xl:grid-cols-[20rem_minmax(0,1fr)_27rem]">
