@@ -34,7 +34,7 @@ export const open = (complete: (line: string) => ReadonlyArray<string>) =>
           reader.close()
           if (isInteractive) process.stdout.write("\n")
           // An open stdin would keep the process.
-          process.stdin.unref()
+          process.stdin.destroy()
         })
     )
     // Ctrl-C leaves the chat as /quit does; the node goes on.

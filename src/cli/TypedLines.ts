@@ -49,7 +49,7 @@ export const typedLines = Effect.gen(function* () {
       Effect.sync(() => {
         process.off("SIGCONT", look)
         reader.close()
-        process.stdin.unref()
+        process.stdin.destroy()
       })
   )
   return Stream.fromQueue(lines)

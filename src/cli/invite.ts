@@ -30,7 +30,10 @@ export const invite = Command.make(
     const typed = Option.getOrUndefined(expires)
     const seconds = typed === undefined ? undefined : secondsOf(typed)
     if (typed !== undefined && seconds === undefined) {
-      return yield* new Usage({ problem: `"${typed}" is no time such as 10m`, see: "kith invite --help" })
+      return yield* new Usage({
+        problem: `--expires is "${typed}"; allowed is a time such as 90s, 10m, 2h or 1d`,
+        see: "kith invite --help"
+      })
     }
     const made = yield* withNode((client) =>
       client.trust.invite({ payload: seconds === undefined ? {} : { expires: seconds } })

@@ -17,21 +17,29 @@ export const meaning = (answer: string): boolean | null => {
   return word === "n" || word === "no" ? false : null
 }
 
-/** One line of stdin, or null at its end. */
-const readLine = Effect.callback<string | null>((resume) => {
-  const reader = createInterface({ input: process.stdin })
-  reader.once("line", (line) => resume(Effect.succeed(line)))
-  reader.once("close", () => resume(Effect.succeed(null)))
-  return Effect.sync(() => reader.close())
+/** Lines of stdin, one after the other; null at its end. One reader for all: what came at once would be lost else. */
+const lines = Effect.gen(function* () {
+  const reader = yield* Effect.acquireRelease(
+    Effect.sync(() => createInterface({ input: process.stdin })),
+    (reader) =>
+      Effect.sync(() => {
+        reader.close()
+        // An open stdin would keep the process.
+        process.stdin.destroy()
+      })
+  )
+  const iterator = reader[Symbol.asyncIterator]()
+  return Effect.promise(() => iterator.next().then(({ done, value }) => (done === true ? null : value)))
 })
 
 /** Asks until the answer is one; null where nobody can be asked. */
 const ask = Effect.gen(function* () {
+  const line = yield* lines
   while (true) {
     yield* Output.note("Are they the same on both screens? yes or no:")
-    const line = yield* readLine
-    if (line === null) return null
-    const answer = meaning(line)
+    const typed = yield* line
+    if (typed === null) return null
+    const answer = meaning(typed)
     if (answer !== null) return answer
   }
 })

@@ -38,6 +38,9 @@ export interface Options {
   readonly cwd?: string
   /** A pipe that can be written to; without it the input is empty. */
   readonly stdin?: "pipe"
+  /** Another user, which only root may choose. */
+  readonly uid?: number
+  readonly gid?: number
 }
 
 /** Starts the command; it is killed with the scope, if it still runs then. */
@@ -47,7 +50,9 @@ export const start = (args: ReadonlyArray<string>, options: Options = {}) =>
       const child = spawn(process.execPath, [...nodeFlags, main, ...args], {
         stdio: [options.stdin ?? "ignore", "pipe", "pipe"],
         env: environment(options.env),
-        ...(options.cwd !== undefined && { cwd: options.cwd })
+        ...(options.cwd !== undefined && { cwd: options.cwd }),
+        ...(options.uid !== undefined && { uid: options.uid }),
+        ...(options.gid !== undefined && { gid: options.gid })
       })
       return new Running(child)
     }),
