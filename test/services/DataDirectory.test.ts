@@ -78,11 +78,23 @@ describe("DataDirectory", () => {
     })
   )
 
-  it.live.skipIf(process.getuid?.() === 0)("says that it may not write there", () =>
+  it.live("says that it may not write there", () =>
     Effect.gen(function* () {
       const dir = yield* temporary
-      chmodSync(dir, 0o500)
+      chmodSync(dir, 0o555)
+      yield* asNobody
       assert.include((yield* Effect.flip(acquire(join(dir, "below")))).message, "EACCES")
-    })
+    }).pipe(Effect.scoped)
   )
 })
+
+/** Root may do everything: then the rest of the scope is another user's. */
+const asNobody = Effect.acquireRelease(
+  Effect.sync(() => {
+    if (process.getuid?.() === 0) process.seteuid?.(65_534)
+  }),
+  () =>
+    Effect.sync(() => {
+      if (process.getuid?.() === 0) process.seteuid?.(0)
+    })
+)
