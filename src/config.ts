@@ -179,6 +179,9 @@ export const limits = {
   stagingExpires: Duration.days(7),
   /** How often it is looked for such. */
   cleanEvery: Duration.hours(1),
+  /** A walk that takes longer is offered before its end; how often a receiver that waits hears of it. */
+  listingShown: Duration.millis(250),
+  listingEvery: Duration.seconds(5),
   /** An offer that nobody answers. */
   offerExpires: Duration.hours(24),
   /** Progress events of one transfer are at least this far apart. */

@@ -4,6 +4,7 @@
  * the files that are received of it.
  */
 import * as Effect from "effect/Effect"
+import { limits } from "../config.ts"
 import { Frame, type FrameOf } from "../schema/Frame.ts"
 import { ManifestCheck, type MemoryRoom } from "../schema/ManifestCheck.ts"
 import { type Choice, choose, without } from "./Choice.ts"
@@ -11,7 +12,7 @@ import type { DataLane } from "./DataLane.ts"
 import type { Intake } from "./Intake.ts"
 import { listing, receivedFate } from "./Listing.ts"
 import type { ReceivedFiles } from "./ReceivedFiles.ts"
-import { fit, pullManifest, Unacceptable } from "./ReceiveManifest.ts"
+import { fit, type Found, pullManifest, Unacceptable } from "./ReceiveManifest.ts"
 import type { Receiving } from "./ReceiveState.ts"
 import type { Tools } from "./TransferActor.ts"
 import type { Letter, PersonAction, TransferRecord } from "./TransferBook.ts"
@@ -53,7 +54,9 @@ export class OfferedList {
       const { intake } = this.files
       if (intake === undefined) return undefined
       const known = { isAccepted: isAccepted(), reasons: this.unstorable }
-      return listing(intake.entries, [], (at) => receivedFate(intake, at, known), part)
+      // What is named as a problem and was not offered is what the sender left out.
+      const aside = this.record.view.problems.filter(({ path }) => intake.entries.find(path) < 0)
+      return listing(intake.entries, aside, (at) => receivedFate(intake, at, known), part)
     }
   }
 
@@ -65,6 +68,24 @@ export class OfferedList {
   /** For a list of which nothing is known yet. */
   private get fresh(): ManifestCheck {
     return new ManifestCheck({ seed: this.options.seed, memoryMax: this.options.manifestMax })
+  }
+
+  /** The sender says how much it has found so far. */
+  counted({ bytes, directories, files }: Found): void {
+    this.record.view = { ...this.record.view, files, directories, totalBytes: bytes }
+  }
+
+  private showSoFar(found: Found): Effect.Effect<void> {
+    this.counted(found)
+    return this.tools.book.change(this.record, {})
+  }
+
+  /** What the sender could not offer is shown as it is at the sender. */
+  private leftOutThere(): void {
+    const { leftOut } = this.check
+    const problems = (leftOut?.named ?? []).slice(0, limits.problemsShownMax)
+    const problemCount = Math.max(leftOut?.count ?? 0, problems.length)
+    this.record.view = { ...this.record.view, problems, problemCount }
   }
 
   /** A person says yes; false where that names nothing of it. */
@@ -112,9 +133,11 @@ export class OfferedList {
   learn(lane: DataLane) {
     return Effect.gen({ self: this }, function* () {
       const { check, record, tools } = this
-      yield* pullManifest(lane, check)
+      yield* pullManifest(lane, check, (found) =>
+        record.view.listing === true ? Effect.suspend(() => this.showSoFar(found)) : Effect.void
+      )
       const { entries } = check
-      record.view = { ...record.view, problems: [], problemCount: 0 }
+      this.leftOutThere()
       const leftOut = yield* fit(check, yield* tools.store.target, (entry, reason) => {
         tools.book.problem(record, entries.path(entry), reason)
         if (this.unstorable.size < reasonsMax) this.unstorable.set(entry, reason)

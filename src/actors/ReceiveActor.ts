@@ -11,6 +11,7 @@ import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import { limits } from "../config.ts"
 import { Frame } from "../schema/Frame.ts"
+import { short } from "../schema/Text.ts"
 import { type ConflictPolicy, renamedOf, type TransferPriority } from "../schema/Offer.ts"
 import type { FileStoreError } from "../services/FileStore.ts"
 import { without } from "./Choice.ts"
@@ -22,7 +23,7 @@ import { lanesFor, LaneShare } from "./LaneShare.ts"
 import { pullBlocks } from "./ReceiveLane.ts"
 import { type Hearing, readReceiving } from "./ReceiveLetters.ts"
 import { type ListOptions, OfferedList } from "./OfferedList.ts"
-import { controlOf, doneOf, short } from "./TransferWords.ts"
+import { controlOf, doneOf } from "./TransferWords.ts"
 import {
   type Actor,
   answered,
@@ -40,6 +41,8 @@ export interface ReceiveOptions extends ListOptions {
   readonly peerUp: boolean
   /** Whether the policy takes it without asking. */
   readonly unasked: boolean
+  /** Whether the sender still lists it. */
+  readonly listing?: boolean
   readonly conflict: ConflictPolicy
   /** A name for a staging directory: fresh. */
   readonly freshStaging: Effect.Effect<string>

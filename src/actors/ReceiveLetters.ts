@@ -41,7 +41,8 @@ const readFrame = (
 ): Option.Option<ReceiveMessage> => {
   if (frame._tag === "Offer") {
     hearing.prioritise(frame.priority ?? "normal", "peer")
-    return Option.some(ReceiveMessage.OfferedAgain())
+    if (!state.listed) hearing.list.counted(frame)
+    return Option.some(ReceiveMessage.OfferedAgain({ listing: frame.listing ?? false }))
   }
   if (frame._tag !== "TransferControl" || state.received) return Option.none()
   switch (frame.action) {

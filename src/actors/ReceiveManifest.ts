@@ -4,8 +4,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { limits } from "../config.ts"
 import type { DataFrame } from "../schema/Block.ts"
 import type { ManifestCheck } from "../schema/ManifestCheck.ts"
+import type { Totals } from "../schema/Manifest.ts"
 import { Collisions, unstorable } from "../schema/Naming.ts"
 import { Ranges } from "../schema/Ranges.ts"
 import type { Target } from "../services/FileStore.ts"
@@ -24,23 +26,42 @@ const pagesAhead = 4
 /** Entries checked between two chances for others to run. */
 const stride = 2000
 
-/** Pulls the pages that are missing, and checks each as it comes. One that does not come holds its memory no longer. */
-export const pullManifest = Effect.fn("ReceiveManifest.pull")((lane: DataLane, check: ManifestCheck) =>
-  Effect.raceFirst(
-    pull(lane, check),
-    lane.watch(() => true)
-  )
+/** What a sender says it has found so far. */
+export type Found = Pick<Totals, "files" | "directories" | "bytes">
+
+/**
+ * Pulls the pages that are missing, and checks each as it comes. A sender that still walks says how far it is; one
+ * that says nothing holds its memory no longer.
+ */
+export const pullManifest = Effect.fn("ReceiveManifest.pull")(
+  (lane: DataLane, check: ManifestCheck, onFound: (found: Found) => Effect.Effect<void>) =>
+    Effect.raceFirst(
+      pull(lane, check, onFound),
+      lane.watch(() => true)
+    ).pipe(
+      Effect.timeoutOrElse({
+        duration: limits.offerExpires,
+        orElse: () => Effect.fail(new Unacceptable({ reason: "its list does not come to an end" }))
+      })
+    )
 )
 
-const pull = Effect.fnUntraced(function* (lane: DataLane, check: ManifestCheck) {
+const pull = Effect.fnUntraced(function* (
+  lane: DataLane,
+  check: ManifestCheck,
+  onFound: (found: Found) => Effect.Effect<void>
+) {
   let asked = check.next
   while (!check.complete) {
     const wants: Array<DataFrame> = []
     while (asked < check.next + pagesAhead) wants.push({ _tag: "WantPage", page: asked++ })
     if (wants.length > 0) yield* lane.send(...wants)
-    const page = yield* nextPage(lane)
-    const problem = check.add(page)
-    if (problem !== undefined) return yield* new Unacceptable({ reason: problem })
+    const said = yield* next(lane)
+    if (said._tag === "Page") {
+      const problem = check.add(said)
+      if (problem !== undefined) return yield* new Unacceptable({ reason: problem })
+    }
+    yield* onFound(said._tag === "Listing" ? said : check.entries.totals)
   }
   for (let at = 0; at < check.entries.length; at += stride) {
     const problem = check.clash(at, at + stride)
@@ -50,11 +71,14 @@ const pull = Effect.fnUntraced(function* (lane: DataLane, check: ManifestCheck) 
 })
 
 /** A page that its schema refuses (a dangerous path, most likely) refuses the offer, not only the lane. */
-const nextPage = Effect.fnUntraced(function* (lane: DataLane) {
+const next = Effect.fnUntraced(function* (lane: DataLane) {
   const incoming = yield* Effect.mapError(lane.read, (error) =>
     error.problem === "protocol" ? new Unacceptable({ reason: error.detail }) : error
   )
-  if (incoming._tag === "Frame" && incoming.frame._tag === "Page") return incoming.frame
+  if (incoming._tag === "Frame") {
+    const { frame } = incoming
+    if (frame._tag === "Page" || frame._tag === "Listing") return frame
+  }
   return yield* broken(`a ${incoming._tag === "Frame" ? incoming.frame._tag : "block"} came instead of a page`)
 })
 

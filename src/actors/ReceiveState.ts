@@ -38,6 +38,8 @@ export interface Receiving {
   readonly peerUp: boolean
   /** Whether the policy takes it without asking. */
   readonly unasked: boolean
+  /** The sender still lists what it offers. */
+  readonly listing: boolean
   /** The whole manifest was read and found good. */
   readonly listed: boolean
   readonly accepted: boolean
@@ -58,8 +60,8 @@ export type ReceiveMessage = Tagged<
     Begin: {}
     /** How urgent it is has changed. */
     Changed: {}
-    /** The sender offers it once more, as after a lost session. */
-    OfferedAgain: {}
+    /** The sender offers it once more, as after a lost session, or because it knows all of it now. */
+    OfferedAgain: { readonly listing: boolean }
     LaneUp: { readonly lane: number; readonly attempt: number }
     /** `lanes`: how many its blocks are worth. */
     Listed: { readonly lanes: number }
@@ -122,11 +124,13 @@ const attemptsPerRun = 2 ** 20
 export const receiving = (options: {
   readonly peerUp: boolean
   readonly unasked: boolean
+  readonly listing?: boolean
   /** It was accepted by an earlier run: how many there were. */
   readonly runs?: number
 }): Receiving => ({
   peerUp: options.peerUp,
   unasked: options.unasked || options.runs !== undefined,
+  listing: options.listing ?? false,
   listed: false,
   accepted: options.runs !== undefined,
   received: false,
@@ -244,7 +248,7 @@ const listed = (state: Receiving, count: number): ReceiveStep => {
   const newest = Math.floor((state.lanes[0]?.newest ?? 0) / attemptsPerRun) * attemptsPerRun
   const helpers = Array.from({ length: Math.max(0, count - state.lanes.length) }, () => ({ ...fresh, newest }))
   const lanes = [...state.lanes.map((lane) => ({ ...lane, failures: 0 })), ...helpers]
-  const known: Receiving = { ...state, listed: true, lanes }
+  const known: Receiving = { ...state, listing: false, listed: true, lanes }
   return known.unasked ? accept(known) : [unlaned(known), [dropWanted, ReceiveAction.Ask()]]
 }
 
@@ -295,7 +299,10 @@ const decide = (state: Receiving, message: ReceiveMessage): ReceiveStep => {
     case "PeerDown":
       return [{ ...unlaned(state), peerUp: false }, [dropWanted, ReceiveAction.ExpireLater()]]
     case "OfferedAgain":
-      return [state, state.accepted ? [ReceiveAction.TellAccepted(), ...statusOf(state)] : []]
+      return [
+        { ...state, listing: message.listing && !state.listed },
+        state.accepted ? [ReceiveAction.TellAccepted(), ...statusOf(state)] : []
+      ]
     case "Changed":
       return [state, []]
     case "Attached":

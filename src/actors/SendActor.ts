@@ -12,7 +12,7 @@ import type { EntryList } from "../schema/EntryList.ts"
 import type { JournalRecord } from "../schema/Journal.ts"
 import { type Transfer as View } from "../schema/Offer.ts"
 import { Ranges } from "../schema/Ranges.ts"
-import type { Picked, Source } from "../services/FileStore.ts"
+import type { Source } from "../services/FileStore.ts"
 import * as TransferArchive from "../services/TransferArchive.ts"
 import { DataLane, LaneError } from "./DataLane.ts"
 import { listing, sentFate } from "./Listing.ts"
@@ -22,16 +22,9 @@ import { serve } from "./SendLane.ts"
 import { answered, type Inbound, live, type Mailbox, makeActor, refused, type Tools } from "./TransferActor.ts"
 import type { TransferRecord } from "./TransferBook.ts"
 import { type SendAction, SendMessage, sending, shownSending, stepSending } from "./SendState.ts"
+import type { Walk } from "./Walk.ts"
+import { answerPage } from "./SendPages.ts"
 import { controlOf, offerOf } from "./TransferWords.ts"
-
-/** What a walk came to, shared by the transfers of a group. */
-export interface Walked {
-  readonly entries: EntryList
-  readonly picked: ReadonlyMap<string, Picked>
-  /** What was left out, as far as it is listed, and how much that is in all. */
-  readonly problems: ReadonlyArray<{ readonly path: string; readonly reason: string }>
-  readonly problemCount: number
-}
 
 export const sendActor = Effect.fn("SendActor")(function* (
   tools: Tools,
@@ -53,43 +46,39 @@ export const sendActor = Effect.fn("SendActor")(function* (
   let taken = new Ranges()
   /** What the receiver takes, once it has said all of it. */
   let allTaken: Ranges | undefined
-  let listed: Walked | undefined
+  const { walk } = options
+  let isListed = false
   let isAccepted = kept?.isAccepted ?? false
   record.listing = (part) => {
-    if (listed === undefined) return undefined
-    const { entries, problems } = listed
-    const known = { isAccepted, failed, taken: allTaken, safe: countOf(entries) }
-    return listing(entries, problems, (at) => sentFate(entries, at, known), part)
+    if (!isListed) return undefined
+    const known = { isAccepted, failed, taken: allTaken, safe: countOf(walk.entries) }
+    return listing(walk.entries, walk.problems, (at) => sentFate(walk.entries, at, known), part)
   }
-  const walked = yield* Deferred.make<{ readonly walk: Walked; readonly source: Source }>()
+  const opened = yield* Deferred.make<Source>()
 
   yield* Effect.forkScoped(
-    Deferred.await(options.walk).pipe(
-      Effect.flatMap((walk) => list(tools, record, walk, walked)),
-      Effect.matchEffect({
-        onFailure: (reason) => actor.tell(SendMessage.Broken({ reason })),
-        onSuccess: (walk) => {
-          const safe = countOf(walk.entries)
-          for (const [first, count] of kept?.safe ?? []) {
-            safe.add(first, count)
-          }
-          show(safe)
-          listed = walk
-          for (const [entry, reason] of failed) tools.book.problem(record, walk.entries.path(entry), reason)
-          return actor.tell(SendMessage.Listed())
-        }
-      })
-    )
+    Effect.matchEffect(follow(tools, record, walk, opened, actor.tell(SendMessage.Begun())), {
+      onFailure: (reason) => actor.tell(SendMessage.Broken({ reason })),
+      onSuccess: () => {
+        const safe = countOf(walk.entries)
+        for (const [first, count] of kept?.safe ?? []) safe.add(first, count)
+        show(safe)
+        isListed = true
+        for (const [entry, reason] of failed) tools.book.problem(record, walk.entries.path(entry), reason)
+        return actor.tell(SendMessage.Listed())
+      }
+    })
   )
 
   const serving = (lane: DataLane) =>
     Effect.gen(function* () {
-      const { source, walk } = yield* Deferred.await(walked)
+      const source = yield* Deferred.await(opened)
       const { entries } = walk
       yield* serve(
         lane,
         {
           entries,
+          page: (number, say) => answerPage(walk, number, say),
           source,
           reads: tools.reads.of(entries),
           claimant: { peer: record.peer, transfer: record.id },
@@ -171,7 +160,7 @@ export const sendActor = Effect.fn("SendActor")(function* (
 
 export interface SendOptions {
   readonly peerUp: boolean
-  readonly walk: Deferred.Deferred<Walked, string>
+  readonly walk: Walk
   /** What an earlier run left of it. */
   readonly kept?: Pick<TransferArchive.Left, "isAccepted" | "safe" | "failed">
 }
@@ -191,20 +180,36 @@ const keeping = Effect.fnUntraced(function* (tools: Tools, record: TransferRecor
   }
 })
 
-/** The walk is there: what is offered is known. */
-const list = Effect.fnUntraced(function* (
+/** Goes along with the walk: shows how far it is, and says when there is something to offer though not all. */
+const follow = Effect.fnUntraced(function* (
   tools: Tools,
   record: TransferRecord,
-  walk: Walked,
-  walked: Deferred.Deferred<{ readonly walk: Walked; readonly source: Source }>
+  walk: Walk,
+  opened: Deferred.Deferred<Source>,
+  begun: Effect.Effect<void>
 ) {
-  const { bytes, directories, files } = walk.entries.totals
-  const { problemCount, problems } = walk
-  yield* tools.book.change(record, { files, directories, totalBytes: bytes, problems, problemCount })
-  if (walk.entries.length === 0) return yield* Effect.fail("there is nothing in it that can be sent")
+  const show = Effect.suspend(() => {
+    const { bytes, directories, files } = walk.entries.totals
+    const { problemCount } = walk
+    return tools.book.change(record, {
+      files,
+      directories,
+      totalBytes: bytes,
+      problems: [...walk.problems],
+      problemCount
+    })
+  })
+  yield* walk.begun
   yield* tools.reads.of(walk.entries).join
-  yield* Deferred.succeed(walked, { walk, source: yield* tools.store.open(walk.picked) })
-  return walk
+  yield* Deferred.succeed(opened, yield* tools.store.open(walk.picked))
+  // What is listed in no time is offered once, with all that there is to say of it.
+  let isWhole = Option.isSome(yield* Effect.timeoutOption(walk.done, limits.listingShown))
+  yield* show
+  if (!isWhole) yield* begun
+  while (!isWhole) {
+    isWhole = Option.isSome(yield* Effect.timeoutOption(walk.done, limits.listingShown))
+    yield* show
+  }
 })
 
 /** What the receiver does not take, as it is shown. */

@@ -20,6 +20,8 @@ import type { Loaded, Reader, SharedReads } from "./SharedReads.ts"
 /** What is served, and what became known while serving it. */
 export interface Serving {
   readonly entries: EntryList
+  /** Says a page of the list, once it is full. */
+  readonly page: (number: number, say: (frame: DataFrame) => Effect.Effect<void>) => Effect.Effect<void>
   readonly source: Source
   /** What the transfers of its group read together. */
   readonly reads: SharedReads
@@ -79,7 +81,7 @@ export const serve = (lane: DataLane, serving: Serving, pool: BlockPool): Effect
 
 const hear = (lane: DataLane, serving: Serving, asked: Queue.Enqueue<Ask>) =>
   Effect.gen(function* () {
-    const { blocks } = serving.entries.totals
+    const { entries } = serving
     let taken = 0
     while (true) {
       const incoming = yield* lane.read
@@ -90,12 +92,12 @@ const hear = (lane: DataLane, serving: Serving, asked: Queue.Enqueue<Ask>) =>
           yield* Queue.offer(asked, frame)
           break
         case "Want":
-          if (frame.first + frame.count > blocks)
+          if (frame.first + frame.count > entries.totals.blocks)
             return yield* broken(`block ${frame.first + frame.count - 1} is wanted`)
           yield* Queue.offer(asked, frame)
           break
         case "Compare":
-          if (frame.number >= blocks) return yield* broken(`block ${frame.number} is compared`)
+          if (frame.number >= entries.totals.blocks) return yield* broken(`block ${frame.number} is compared`)
           yield* Queue.offer(asked, frame)
           break
         case "Taken":
@@ -108,7 +110,9 @@ const hear = (lane: DataLane, serving: Serving, asked: Queue.Enqueue<Ask>) =>
           serving.onTaken(frame.ranges, frame.last)
           break
         case "Safe":
-          if (frame.ranges.some(([first, count]) => first + count > blocks)) return yield* broken("too much is safe")
+          if (frame.ranges.some(([first, count]) => first + count > entries.totals.blocks)) {
+            return yield* broken("too much is safe")
+          }
           serving.onSafe(frame.ranges)
           break
         default:
@@ -127,19 +131,16 @@ interface Chunks {
 
 const prepare = (chunks: Chunks, asked: Queue.Dequeue<Ask>, ready: Queue.Enqueue<Chunk>) =>
   Effect.gen(function* () {
-    const { entries } = chunks.serving
+    const { page } = chunks.serving
     while (true) {
       for (const ask of merged(yield* Queue.takeAll(asked))) {
         if (ask._tag === "Blocks") {
           yield* answer(chunks, ask, ready)
           continue
         }
-        const page = entries.page(ask.page)
-        // Pages are asked for ahead: those after the last are not there to be sent.
-        if (page === undefined) continue
-        const totals = ask.page === entries.pages - 1 ? { totals: entries.totals } : {}
-        const frame: DataFrame = { _tag: "Page", page: ask.page, entries: page, ...totals }
-        yield* Queue.offer(ready, { records: [encodeFrame(frame)], isBlocks: false, written: Effect.void })
+        yield* page(ask.page, (frame) =>
+          Effect.asVoid(Queue.offer(ready, { records: [encodeFrame(frame)], isBlocks: false, written: Effect.void }))
+        )
       }
     }
   })

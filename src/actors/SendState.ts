@@ -21,7 +21,9 @@ export interface Served {
 
 export interface Sending {
   readonly peerUp: boolean
-  /** The walk is over: there is something to offer. */
+  /** There is something to offer, but the walk goes on. */
+  readonly listing: boolean
+  /** The walk is over: all that is offered is known. */
   readonly listed: boolean
   readonly accepted: boolean
   readonly pause: Pause
@@ -36,6 +38,7 @@ export interface Sending {
 
 export type SendMessage = Tagged<
   Common & {
+    Begun: {}
     Listed: {}
     Accepted: {}
     Declined: { readonly reason: string }
@@ -70,6 +73,7 @@ export const lanesMax = 4
 
 export const sending = (peerUp: boolean): Sending => ({
   peerUp,
+  listing: false,
   listed: false,
   accepted: false,
   pause: free,
@@ -94,6 +98,10 @@ const isIdle = ({ accepted, lanes, pause, peerUp, status }: Sending): boolean =>
 
 type SendStep = readonly [Sending, ReadonlyArray<SendAction>]
 
+const isOffered = ({ listed, listing }: Sending): boolean => listed || listing
+
+const toldPaused = (state: Sending): ReadonlyArray<SendAction> => (state.pause.here ? [SendAction.TellPaused()] : [])
+
 const unserved = (state: Sending): Sending => ({
   ...state,
   idle: false,
@@ -109,7 +117,7 @@ const endSending = (state: Sending, outcome: Outcome, ...actions: ReadonlyArray<
 
 const attachedSending = (state: Sending, lane: number, attempt: number): SendStep => {
   const refuse = (reason: string): SendStep => [state, [SendAction.Refuse({ lane, attempt, reason })]]
-  if (!state.listed) return refuse("it is not offered yet")
+  if (!isOffered(state)) return refuse("it is not offered yet")
   if (isHeld(state.pause)) return refuse("it is paused")
   const served = state.lanes[lane]
   if (served === undefined) return refuse(`at most ${lanesMax} lanes are served`)
@@ -140,18 +148,20 @@ export const stepSending = (state: Sending, message: SendMessage): SendStep => {
   switch (message._tag) {
     case "PeerUp": {
       // Offered again even if accepted: the receiver goes on with it, says how it ended, or begins anew.
-      const offer = state.listed ? [SendAction.Offer()] : []
-      const told = state.pause.here ? [SendAction.TellPaused()] : []
+      const offer = isOffered(state) ? [SendAction.Offer()] : []
+      const told = toldPaused(state)
       return [{ ...state, peerUp: true, idle: false, pause: { ...state.pause, peer: false } }, [...offer, ...told]]
     }
     case "PeerDown":
       return [{ ...unserved(state), peerUp: false, status: null }, [dropServed]]
+    case "Begun":
+      return [{ ...state, listing: true }, state.peerUp ? [SendAction.Offer(), ...toldPaused(state)] : []]
     case "Listed": {
-      const told = state.pause.here ? [SendAction.TellPaused()] : []
-      return [{ ...state, listed: true }, state.peerUp ? [SendAction.Offer(), ...told] : []]
+      const offer = state.peerUp ? [SendAction.Offer(), ...toldPaused(state)] : []
+      return [{ ...state, listing: false, listed: true }, offer]
     }
     case "Changed":
-      return [state, state.peerUp && state.listed ? [SendAction.Offer()] : []]
+      return [state, state.peerUp && isOffered(state) ? [SendAction.Offer()] : []]
     case "Accepted":
       return [{ ...state, accepted: true }, []]
     case "Declined":

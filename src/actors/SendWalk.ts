@@ -4,14 +4,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { limits } from "../config.ts"
-import { EntryList } from "../schema/EntryList.ts"
 import { entriesMax } from "../schema/Manifest.ts"
 import { blocksMax } from "../schema/ManifestCheck.ts"
 import { problem } from "../schema/RelativePath.ts"
 import type { FileStore, Picked, Scanned } from "../services/FileStore.ts"
 import { SendRefused } from "../services/Transfer.ts"
-import type { Walked } from "./SendActor.ts"
+import type { Walk } from "./Walk.ts"
 
 /** Entries walked between two chances for others to run. */
 const stride = 1000
@@ -42,35 +40,28 @@ const numbered = (name: string, copy: number): string => {
   return dot > 0 ? `${name.slice(0, dot)} (${copy})${name.slice(dot)}` : `${name} (${copy})`
 }
 
-/** Fails with a sentence. */
-export const walk = Effect.fn("SendWalk.walk")(function* (
-  store: FileStore["Service"],
-  picked: ReadonlyMap<string, Picked>,
-  seed: number
-) {
-  const entries = new EntryList(seed)
-  const problems: Array<{ readonly path: string; readonly reason: string }> = []
-  let problemCount = 0
+/** Appends to the list what is found. Fails with a sentence. */
+export const walk = Effect.fn("SendWalk.walk")(function* (store: FileStore["Service"], into: Walk) {
+  const { entries } = into
   let seen = 0
   const add = (found: Scanned): string | undefined => {
     seen++
     if (found._tag === "LeftOut") {
-      problemCount++
-      if (problems.length < limits.problemsShownMax) problems.push({ path: found.path, reason: found.reason })
+      into.leaveOut(found.path, found.reason)
       return undefined
     }
     if (entries.length >= entriesMax) return `more than ${entriesMax.toLocaleString("en")} files cannot be sent at once`
     entries.append(found)
     return entries.totals.blocks > blocksMax ? "more than 64 TiB cannot be sent at once" : undefined
   }
-  for (const [as, root] of picked) {
+  for (const [as, root] of into.picked) {
     yield* Stream.runForEachArray(store.scan(root, as), (some) => {
       for (const found of some) {
         const refusal = add(found)
         if (refusal !== undefined) return Effect.fail(refusal)
       }
+      into.grew()
       return seen % stride < some.length ? Effect.yieldNow : Effect.void
     }).pipe(Effect.mapError((error) => (typeof error === "string" ? error : error.message)))
   }
-  return { entries, picked, problems, problemCount } satisfies Walked
 })

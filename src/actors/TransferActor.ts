@@ -163,6 +163,8 @@ export const refused = (inbound: Inbound, reason: string): Effect.Effect<void> =
 
 /** What the machine of either role has. */
 interface Stateful {
+  /** The sender still lists what it offers. */
+  readonly listing: boolean
   readonly listed: boolean
   readonly outcome: Outcome | null
   readonly pause: Pause
@@ -213,6 +215,7 @@ export const live = <State extends Stateful, Message, Action>(
         yield* tools.book.change(record, {
           state: machine.shown(state),
           listed: state.listed,
+          ...(state.listing !== (record.view.listing ?? false) && { listing: state.listing }),
           pausedBy: pausedBy(state.pause)
         })
       for (const action of actions) yield* machine.act(action, inbound)
@@ -225,7 +228,7 @@ export const live = <State extends Stateful, Message, Action>(
 /** Shows how it ended. */
 export const end = (tools: Tools, record: TransferRecord, { asker, outcome }: Ending): Effect.Effect<void> =>
   tools.book
-    .change(record, outcome)
+    .change(record, { ...outcome, ...(record.view.listing === true && { listing: false }) })
     .pipe(Effect.andThen(asker === undefined ? Effect.void : reply(asker, record, true)))
 
 const reply = (letter: Extract<Letter, { readonly _tag: "Person" }>, record: TransferRecord, possible: boolean) =>

@@ -138,7 +138,7 @@ const receive = Effect.fnUntraced(function* (
 ) {
   const { book, config, random } = runs.tools
   const mailbox = yield* makeMailbox<ReceiveMessage>()
-  const { bytes, directories, files, group, name, priority = "normal" } = offer
+  const { bytes, directories, files, group, listing = false, name, priority = "normal" } = offer
   const shown = { id: offer.transfer, direction: "receive", state: "offered", group, peer, name, priority } as const
   const view = yield* fresh({ ...shown, files, directories, totalBytes: bytes })
   const record = yield* book.add(view, mailbox)
@@ -146,7 +146,15 @@ const receive = Effect.fnUntraced(function* (
   const seed = new DataView((yield* random.randomBytes(4)).buffer).getUint32(0)
   const { freshStaging } = runs
   const manifestMax = runs.lists.room(record.id, peer, listsMax)
-  const options = { peerUp: runs.up.has(peer), unasked, conflict: config.conflict, manifestMax, seed, freshStaging }
+  const options = {
+    peerUp: runs.up.has(peer),
+    unasked,
+    listing,
+    conflict: config.conflict,
+    manifestMax,
+    seed,
+    freshStaging
+  }
   yield* Queue.offer(mailbox, { _tag: "Own", message: ReceiveMessage.Begin() })
   yield* runs.start(record, receiveActor(runs.tools, record, mailbox, options))
 })

@@ -13,7 +13,8 @@ import { isOver, type Transfer as View, type TransferPriority } from "../schema/
 import { base32, type PeerId } from "../schema/PeerId.ts"
 import { NotPossible, SendRefused, UnknownTransfer } from "../services/Transfer.ts"
 import * as TransferArchive from "../services/TransferArchive.ts"
-import { sendActor, type Walked } from "./SendActor.ts"
+import { Walk } from "./Walk.ts"
+import { sendActor } from "./SendActor.ts"
 import type { SendMessage } from "./SendState.ts"
 import { choose } from "./SendWalk.ts"
 import { makeMailbox, notPossible } from "./TransferActor.ts"
@@ -46,11 +47,11 @@ export const send = Effect.fn("TransferOrders.send")(function* (
     TransferArchive.gather(store, group, picked),
     (error) => new SendRefused({ path: null, problem: error.message })
   )
-  const walked = yield* Deferred.make<Walked, string>()
+  const walk = new Walk(yield* runs.seed)
+  walk.picked = picked
   const views: Array<View> = []
-  for (const peer of peers) views.push(yield* sendOne(runs, peer, { group, name, priority }, walked))
-  const walking = TransferStart.walkAndKeep(store, group, picked, yield* runs.seed)
-  yield* FiberMap.run(runs.tools.walks, group, Deferred.into(walking, walked))
+  for (const peer of peers) views.push(yield* sendOne(runs, peer, { group, name, priority }, walk))
+  yield* FiberMap.run(runs.tools.walks, group, walk.settledBy(TransferStart.walkAndKeep(store, group, walk)))
   return views
 })
 
@@ -58,7 +59,7 @@ const sendOne = Effect.fnUntraced(function* (
   runs: TransferRuns,
   peer: PeerId,
   what: Pick<View, "group" | "name" | "priority">,
-  walked: Deferred.Deferred<Walked, string>
+  walk: Walk
 ) {
   const { book, random } = runs.tools
   const id = TransferId.make(base32(yield* random.randomBytes(idBytes)))
@@ -72,7 +73,7 @@ const sendOne = Effect.fnUntraced(function* (
   yield* Effect.catch(Effect.scoped(TransferArchive.send(runs.tools.store, view, true)), (error) =>
     Effect.logWarning(`This transfer will not outlive a restart: ${error.message}`)
   )
-  const run = sendActor(runs.tools, record, mailbox, { peerUp, walk: walked })
+  const run = sendActor(runs.tools, record, mailbox, { peerUp, walk })
   yield* runs.start(record, run)
   return view
 })

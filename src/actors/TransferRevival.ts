@@ -2,7 +2,6 @@
  * Transfers of an earlier run, when the node starts: what ended is remembered for senders that ask again, and what is
  * not over goes on. It forks the fiber that removes what expired, into the scope of its caller.
  */
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import * as Queue from "effect/Queue"
@@ -13,7 +12,8 @@ import * as TransferArchive from "../services/TransferArchive.ts"
 import { manifestMax } from "./ManifestBudget.ts"
 import { receiveActor } from "./ReceiveActor.ts"
 import { expired, type ReceiveMessage } from "./ReceiveState.ts"
-import { sendActor, type Walked } from "./SendActor.ts"
+import { sendActor } from "./SendActor.ts"
+import { Walk } from "./Walk.ts"
 import type { SendMessage } from "./SendState.ts"
 import { makeMailbox } from "./TransferActor.ts"
 import { type TransferRuns, viewOf } from "./TransferRuns.ts"
@@ -26,15 +26,15 @@ export const goOn = Effect.fn("TransferRevival.goOn")(function* (runs: TransferR
   for (const { isKept, view } of ended) yield* remember(runs, view, isKept)
   for (const left of gone) yield* expire(runs, left)
   for (const left of receives) yield* receiveAgain(runs, left)
-  const lists = new Map<GroupId, Deferred.Deferred<Walked, string>>()
+  const lists = new Map<GroupId, Walk>()
   for (const left of sends) {
     const { group } = left.begun
-    const list = lists.get(group) ?? (yield* Deferred.make<Walked, string>())
+    const list = lists.get(group) ?? new Walk(yield* runs.seed)
     lists.set(group, list)
     yield* sendAgain(runs, left, list)
   }
   for (const [group, list] of lists) {
-    yield* FiberMap.run(walks, group, Deferred.into(TransferStart.listAgain(store, group, yield* runs.seed), list))
+    yield* FiberMap.run(walks, group, list.settledBy(TransferStart.listAgain(store, group, list, yield* runs.seed)))
   }
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(limits.cleanEvery), clean(runs))))
 })
@@ -84,11 +84,7 @@ const receiveAgain = Effect.fnUntraced(function* (
   yield* runs.start(record, receiveActor(runs.tools, record, mailbox, known))
 })
 
-const sendAgain = Effect.fnUntraced(function* (
-  runs: TransferRuns,
-  left: TransferArchive.Left,
-  list: Deferred.Deferred<Walked, string>
-) {
+const sendAgain = Effect.fnUntraced(function* (runs: TransferRuns, left: TransferArchive.Left, list: Walk) {
   const { book } = runs.tools
   const mailbox = yield* makeMailbox<SendMessage>()
   const record = yield* book.add(viewOf(left.begun, "send"), mailbox)

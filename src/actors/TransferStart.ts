@@ -11,8 +11,8 @@ import { isOver, type Transfer as View } from "../schema/Offer.ts"
 import type { FileStore } from "../services/FileStore.ts"
 import * as TransferArchive from "../services/TransferArchive.ts"
 import type { TransferStore } from "../services/TransferStore.ts"
-import type { Walked } from "./SendActor.ts"
 import { walk } from "./SendWalk.ts"
+import type { Walk } from "./Walk.ts"
 
 type Store = FileStore["Service"]
 type Left = TransferArchive.Left
@@ -39,6 +39,19 @@ export const clean = Effect.fn("TransferStart.clean")(function* (store: Store, b
   return new Set(removed)
 })
 
+/** The staging of a transfer that is over: a run may have ended before it was removed. */
+const discardStaging = Effect.fnUntraced(
+  function* (store: Store, { root, staging }: NonNullable<Left["staged"]>) {
+    const left = yield* store.reopen(root, staging)
+    yield* left.discard
+  },
+  Effect.scoped,
+  Effect.catch((error) =>
+    // Mostly it is gone, as it should be.
+    error.code === "ENOENT" ? Effect.void : Effect.logWarning(`Something was left behind: ${error.message}`)
+  )
+)
+
 /** What there is to go on with. Nothing of it runs yet. */
 export const read = Effect.fn("TransferStart.read")(
   function* (store: Store, history: TransferStore["Service"]) {
@@ -51,6 +64,7 @@ export const read = Effect.fn("TransferStart.read")(
     const gone: Array<Left> = []
     for (const left of transfers) {
       const { begun, ended: view, staged } = left
+      if (view !== undefined && staged !== undefined) yield* discardStaging(store, staged)
       if (view !== undefined && isOver(view.state) && left.writtenAt >= oldest) ended.push(view)
       else if (view === undefined && begun.role === "send" && groups.has(begun.group)) sends.push(left)
       else if (view === undefined && staged !== undefined && !removed.has(staged.staging)) {
@@ -94,25 +108,24 @@ const merged = (kept: ReadonlyArray<View>, unfinished: ReadonlyArray<Left>, show
 }
 
 /** Walks what was picked and keeps the list. Fails with a sentence. */
-export const walkAndKeep = Effect.fn("TransferStart.walkAndKeep")(function* (
-  store: Store,
-  group: GroupId,
-  picked: Walked["picked"],
-  seed: number
-) {
-  const walked = yield* walk(store, picked, seed)
-  if (walked.entries.length > 0) {
-    yield* Effect.mapError(TransferArchive.list(store, group, walked), (error) => error.message)
-  }
-  return walked
+export const walkAndKeep = Effect.fn("TransferStart.walkAndKeep")(function* (store: Store, group: GroupId, into: Walk) {
+  yield* walk(store, into)
+  if (into.entries.length === 0) return yield* Effect.fail("there is nothing in it that can be sent")
+  yield* Effect.mapError(TransferArchive.list(store, group, into), (error) => error.message)
 })
 
 /** The list of a group that an earlier run began: read back where it was whole, else walked. Fails with a sentence. */
-export const listAgain = Effect.fn("TransferStart.listAgain")(function* (store: Store, group: GroupId, seed: number) {
+export const listAgain = Effect.fn("TransferStart.listAgain")(function* (
+  store: Store,
+  group: GroupId,
+  into: Walk,
+  seed: number
+) {
   const { entries, listed, picked } = yield* Effect.mapError(
     TransferArchive.gathered(store, group, seed),
     (error) => error.message
   )
+  into.picked = picked
   const gone: Array<string> = []
   for (const { path } of picked.values()) {
     yield* Effect.catch(Effect.asVoid(store.pick(path)), () => Effect.sync(() => void gone.push(path)))
@@ -122,7 +135,8 @@ export const listAgain = Effect.fn("TransferStart.listAgain")(function* (store: 
       `${gone[0] ?? "what was picked"} is not there any more, or cannot be read: put it back and send it again, or send it from where it is now`
     )
   }
-  if (entries === undefined) return yield* walkAndKeep(store, group, picked, seed)
-  const { problemCount, problems } = listed
-  return { entries, picked, problems, problemCount } satisfies Walked
+  if (entries === undefined) return yield* walkAndKeep(store, group, into)
+  into.entries = entries
+  into.problems = [...listed.problems]
+  into.problemCount = listed.problemCount
 })

@@ -1,23 +1,17 @@
 /** What is said to a peer about one transfer, from what is shown of it here. Pure. */
 import { Frame, type FrameOf } from "../schema/Frame.ts"
 import { publishedMax } from "../schema/Offer.ts"
-import { byteLength, nameMaxBytes } from "../schema/Text.ts"
+import { nameMaxBytes, short } from "../schema/Text.ts"
 import type { TransferRecord } from "./TransferBook.ts"
 import type { Outcome } from "./TransferState.ts"
 
-/** A reason that fits the wire. */
-export const short = (text: string, max = 512): string => {
-  let kept = text.toWellFormed()
-  while (byteLength(kept) > max) kept = kept.slice(0, Math.floor((kept.length * max) / byteLength(kept)) - 1)
-  return kept.toWellFormed()
-}
-
 export const offerOf = (record: TransferRecord): FrameOf<"Offer"> => {
-  const { directories, files, group, name, priority, totalBytes } = record.view
+  const { directories, files, group, listing, name, priority, totalBytes } = record.view
   const offered = { transfer: record.id, group, files, directories, bytes: totalBytes }
   return Frame.cases.Offer.make({
     ...offered,
     name: short(name, nameMaxBytes),
+    ...(listing === true && { listing }),
     ...(priority === undefined ? {} : { priority })
   })
 }

@@ -10,7 +10,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { codec } from "./Frame.ts"
 import { Bytes32, TransferId } from "./Id.ts"
-import { blockMaxBytes, Entry, pageMaxBytes, Totals } from "./Manifest.ts"
+import { blockMaxBytes, Entry, LeftOut, pageMaxBytes, Size, Totals } from "./Manifest.ts"
 import { Reason } from "./Text.ts"
 
 const Number_ = Schema.Natural
@@ -24,8 +24,15 @@ export const DataFrame = Schema.TaggedUnion({
   AttachReply: { accepted: Schema.Boolean, reason: Reason },
   /** Receiver: send me this page of the manifest. */
   WantPage: { page: Number_ },
-  /** Sender: that page. The last one states the totals. */
-  Page: { page: Number_, entries: Schema.Array(Entry), totals: Schema.optionalKey(Totals) },
+  /** Sender: that page. The last one states the totals, and what was left out. */
+  Page: {
+    page: Number_,
+    entries: Schema.Array(Entry),
+    totals: Schema.optionalKey(Totals),
+    leftOut: Schema.optionalKey(LeftOut)
+  },
+  /** Sender, while a page that is wanted is not full yet: how far its list has come. */
+  Listing: { files: Number_, directories: Number_, bytes: Size },
   /**
    * Receiver, before it wants blocks, where it does not take all: the ranges (`[first, count]`) of entries that it
    * takes, by their index in the manifest, in order; `last` with the last of them.

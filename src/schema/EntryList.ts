@@ -3,7 +3,15 @@
  * one store of path bytes, about 60 bytes and the path for each entry, since an offer may have a million of them.
  * Pure, but appended to in place: one owner while it grows, then read by all.
  */
-import { blockCount, blockSize, type Entry, entriesMax, pageMaxBytes, type Totals } from "./Manifest.ts"
+import {
+  blockCount,
+  blockSize,
+  type Entry,
+  entriesMax,
+  leftOutMaxBytes,
+  pageMaxBytes,
+  type Totals
+} from "./Manifest.ts"
 import { HashIndex } from "./HashIndex.ts"
 import type { RelativePath } from "./RelativePath.ts"
 
@@ -28,7 +36,7 @@ export interface NewEntry {
 const storeBytes = 1024 * 1024
 
 /** Bytes of a page kept for all but its entries. */
-const pageSlackBytes = 1024
+const pageSlackBytes = leftOutMaxBytes + 1024
 
 const directoryFlag = 1
 const executableFlag = 2

@@ -75,6 +75,8 @@ export const Frame = Schema.TaggedUnion({
     files: Counter,
     directories: Counter,
     bytes: Size,
+    /** The sender still lists it: what it holds is what was found so far, and it is offered again when all is known. */
+    listing: Schema.optionalKey(Schema.Boolean),
     /** In which order the receiver takes them; `normal` where it is not said. */
     priority: Schema.optionalKey(TransferPriority)
   },

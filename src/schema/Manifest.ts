@@ -5,13 +5,18 @@
  * numbered in one line from 0, in entry order, so that a resume, a partial accept or a swarm are only ranges.
  */
 import * as Schema from "effect/Schema"
-import { RelativePath } from "./RelativePath.ts"
+import { Reason, bounded } from "./Text.ts"
+import { pathMaxBytes, RelativePath } from "./RelativePath.ts"
 
 /** Most entries in one offer. */
 export const entriesMax = 1_000_000
 
 /** Largest manifest page on the wire, in bytes of JSON. */
 export const pageMaxBytes = 256 * 1024
+
+/** Of a page, bytes kept for what was left out of the manifest; of those, names of at most so many entries. */
+export const leftOutMaxBytes = 32 * 1024
+const leftOutNamedMax = 256
 
 /** Bytes in a file. Above 2^53 a JSON number is no longer exact. */
 export const Size = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }))
@@ -58,3 +63,12 @@ export const Totals = Schema.Struct({
   blocks: Schema.Natural
 })
 export type Totals = typeof Totals.Type
+
+/** What a sender could not offer (links, devices, what it may not read): how much, and names and reasons of some. */
+export const LeftOut = Schema.Struct({
+  count: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 2 ** 32 })),
+  named: Schema.Array(Schema.Struct({ path: bounded({ max: pathMaxBytes }), reason: Reason })).check(
+    Schema.isMaxLength(leftOutNamedMax)
+  )
+})
+export type LeftOut = typeof LeftOut.Type

@@ -5,7 +5,7 @@
  */
 import type { DataFrame } from "./Block.ts"
 import { EntryList } from "./EntryList.ts"
-import { entriesMax, type Totals } from "./Manifest.ts"
+import { entriesMax, type LeftOut, type Totals } from "./Manifest.ts"
 
 export type Page = Extract<DataFrame, { readonly _tag: "Page" }>
 
@@ -24,6 +24,8 @@ export class ManifestCheck {
   readonly entries: EntryList
   private readonly entriesMax: number
   private readonly memoryMax: number | MemoryRoom
+  /** What the sender says it left out. */
+  leftOut: LeftOut | undefined
   private pages = 0
   private stated: Totals | undefined
 
@@ -64,7 +66,9 @@ export class ManifestCheck {
     if (!Number.isSafeInteger(bytes) || blocks > blocksMax) return "its sizes add up to more than can be counted"
     if (!this.fits) return "its list is too long to be held here"
     this.pages++
+    if (page.totals === undefined && page.leftOut !== undefined) return "it names what it left out before its end"
     this.stated = page.totals
+    this.leftOut = page.leftOut
     return page.totals === undefined ? undefined : this.untrue(page.totals)
   }
 

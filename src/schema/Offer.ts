@@ -62,6 +62,10 @@ export const Transfer = Schema.Struct({
   secondsLeft: Schema.optionalKey(Schema.NullOr(Schema.Natural)),
   /** The whole list is known: walked by the sender, read and found good by the receiver. */
   listed: Schema.optionalKey(Schema.Boolean),
+  /** The sender still lists it: files, directories and bytes are what was found so far. */
+  listing: Schema.optionalKey(Schema.Boolean),
+  /** Receiving, while it waits for an answer: bytes free where it would go, less what other transfers still need. */
+  freeBytes: Schema.optionalKey(Schema.Natural),
   priority: Schema.optionalKey(TransferPriority),
   /** Which side paused it, or null. */
   pausedBy: Schema.optionalKey(Schema.NullOr(Schema.Literals(["here", "peer", "both"]))),

@@ -45,6 +45,13 @@ export const Name = bounded({ min: 1, max: nameMaxBytes })
 /** A sentence for a person, on the wire: why something was refused, what failed. */
 export const Reason = bounded({ max: 512 })
 
+/** As much of a text as fits, 512 bytes for a reason. */
+export const short = (text: string, max = 512): string => {
+  let kept = text.toWellFormed()
+  while (byteLength(kept) > max) kept = kept.slice(0, Math.floor((kept.length * max) / byteLength(kept)) - 1)
+  return kept.toWellFormed()
+}
+
 /** A word that a newer version may extend, such as why a link ends. */
 export const Word = bounded({ min: 1, max: 64 })
 

@@ -35,7 +35,7 @@ const receiveMessages: ReadonlyArray<ReceiveMessage> = [
     ReceiveMessage.PeerUp(),
     ReceiveMessage.PeerDown(),
     ReceiveMessage.Begin(),
-    ReceiveMessage.OfferedAgain(),
+    ReceiveMessage.OfferedAgain({ listing: false }),
     ...lanesAndAttempts.flatMap((each) => [
       ReceiveMessage.LaneUp(each),
       ReceiveMessage.Attached(each),
@@ -328,7 +328,7 @@ class Pair {
       else if (action._tag === "Serve") this.lanes.set(action.lane, action.attempt)
       else if (!this.up) continue
       else if (action._tag === "Offer") {
-        this.toReceiver.push(this.offered ? ReceiveMessage.OfferedAgain() : ReceiveMessage.Begin())
+        this.toReceiver.push(this.offered ? ReceiveMessage.OfferedAgain({ listing: false }) : ReceiveMessage.Begin())
         this.offered = true
       } else if (action._tag === "TellPaused") this.toReceiver.push(ReceiveMessage.Paused({ by: "peer" }))
       else if (action._tag === "TellResumed") this.toReceiver.push(ReceiveMessage.Resumed({ by: "peer" }))
