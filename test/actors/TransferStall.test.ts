@@ -1,0 +1,115 @@
+/**
+ * A data link on which nothing moves: it is given up after 30 seconds and not before, both sides see it, and another
+ * one takes over. In simulated time.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
+import * as TestClock from "effect/testing/TestClock"
+import { DataLane } from "../../src/actors/DataLane.ts"
+import { tcp } from "../../src/schema/Address.ts"
+import { Connection } from "../../src/services/Connection.ts"
+import { Transfer } from "../../src/services/Transfer.ts"
+import type { Link } from "../../src/services/Transport.ts"
+import * as SimulatedNetwork from "../../src/testing/SimulatedNetwork.ts"
+import * as SimulatedPeer from "../../src/testing/SimulatedPeer.ts"
+import { elapse } from "../../src/testing/SimulatedTime.ts"
+import { someId } from "../Some.ts"
+
+describe("a lane", () => {
+  const link = (more: Partial<Link>): DataLane =>
+    new DataLane({
+      peer: someId(1),
+      protocol: "kith-data/1",
+      side: "dialled",
+      remote: tcp("127.0.0.1", 1),
+      read: Effect.never,
+      readFully: () => Effect.never,
+      write: () => Effect.never,
+      close: Effect.void,
+      exportKey: () => Effect.never,
+      ...more
+    })
+
+  for (const [role, work] of [
+    ["reads", (lane: DataLane) => lane.body(new Uint8Array(1_000_000))],
+    ["writes", (lane: DataLane) => lane.write([new Uint8Array(1_000_000)])]
+  ] as const) {
+    it.effect(`that ${role} and moves nothing is stalled after 30 seconds, not before`, () =>
+      Effect.gen(function* () {
+        const lane = link({})
+        const watched = Effect.raceFirst(
+          work(lane),
+          lane.watch(() => true)
+        )
+        const fiber = yield* Effect.forkChild(Effect.result(watched))
+        yield* TestClock.adjust("29 seconds")
+        assert.isUndefined(fiber.pollUnsafe())
+        yield* TestClock.adjust("6 seconds")
+        const ended = yield* Fiber.join(fiber)
+        assert(Result.isFailure(ended))
+        assert.strictEqual(ended.failure.problem, "stalled")
+        assert.match(ended.failure.message, /nothing moved for 30 seconds/)
+      })
+    )
+  }
+
+  it.effect("that owes nothing, or moves a little now and then, is none", () =>
+    Effect.gen(function* () {
+      const idle = link({})
+      const slow = link({ readFully: () => Effect.sleep("25 seconds") })
+      const idling = yield* Effect.forkChild(idle.watch(() => false))
+      const moving = yield* Effect.forkChild(
+        Effect.raceFirst(
+          Effect.forever(slow.body(new Uint8Array(100))),
+          slow.watch(() => true)
+        )
+      )
+      yield* TestClock.adjust("10 minutes")
+      assert.deepStrictEqual([idling.pollUnsafe(), moving.pollUnsafe()], [undefined, undefined])
+      yield* Fiber.interruptAll([idling, moving])
+    })
+  )
+})
+
+type Peer = SimulatedPeer.SimulatedPeer
+
+const start = Effect.gen(function* () {
+  const network = yield* SimulatedNetwork.make({ seed: 11, bandwidth: 1_000_000 })
+  const alice = yield* SimulatedPeer.start(network, "alice", { discovery: false })
+  const bob = yield* SimulatedPeer.start(network, "bob", { discovery: false, accept: "everyone" })
+  yield* elapse(alice.run(Connection.use(({ add }) => add("bob:9090"))))
+  return { alice, bob, network }
+})
+
+const only = (peer: Peer) =>
+  Effect.map(peer.run(Transfer.use((transfer) => transfer.list)), ([view]) => view ?? assert.fail("there is none"))
+
+describe("a transfer", () => {
+  for (const who of ["sender", "receiver"] as const) {
+    it.effect(`whose ${who}'s disk does not answer is shown as stalled, and goes on by another data link`, () =>
+      Effect.gen(function* () {
+        const { alice, bob } = yield* start
+        alice.disk.write("/f", new Uint8Array(12_000_000).fill(7))
+        yield* alice.run(Transfer.use((transfer) => transfer.send(["/f"], [bob.id])))
+        yield* TestClock.adjust("1500 millis")
+        assert.strictEqual((yield* only(bob)).state, "running")
+        const stuck = who === "sender" ? alice : bob
+        stuck.slowDisk(50_000)
+        const seen = new Set<string>()
+        for (let i = 0; i < 700; i++) {
+          yield* TestClock.adjust("100 millis")
+          seen.add(`bob ${(yield* only(bob)).state}`)
+          seen.add(`alice ${(yield* only(alice)).state}`)
+          if (seen.has("bob stalled") || i === 600) stuck.slowDisk(0)
+        }
+        if (who === "sender") assert.include([...seen], "bob stalled")
+        yield* TestClock.adjust("2 minutes")
+        assert.deepInclude(yield* only(bob), { state: "done", error: null })
+        assert.deepInclude(yield* only(alice), { state: "done", error: null })
+        assert.deepStrictEqual(bob.disk.read(`${bob.received}/f`), alice.disk.read("/f"))
+      })
+    )
+  }
+})
