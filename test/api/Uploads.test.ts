@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync, writeFileSync } from "node:fs"
 import { connect } from "node:net"
 import { join } from "node:path"
 import { Loopback } from "../../src/api/Loopback.ts"
@@ -140,6 +140,15 @@ layer(Served.layer(), { excludeTestServices: true })("uploads", (it) => {
       const api = yield* client
       const huge = yield* Effect.flip(api.uploads.begin({ payload: { bytes: Number.MAX_SAFE_INTEGER } }))
       assert.include(huge._tag === "UploadRefused" && huge.message, "not enough room")
+      // Some of the disk is left to others, and what one upload announced is not there for the next.
+      const { bavail, bsize } = statfsSync((yield* NodeConfig).dataDir)
+      const free = bavail * bsize
+      const most = yield* Effect.flip(api.uploads.begin({ payload: { bytes: free - limits.uploadReserveBytes / 2 } }))
+      assert.include(most._tag === "UploadRefused" && most.message, "not enough room")
+      const half = { payload: { bytes: Math.floor((free - limits.uploadReserveBytes) * 0.6) } }
+      const first = yield* api.uploads.begin(half)
+      assert.strictEqual((yield* Effect.flip(api.uploads.begin(half)))._tag, "UploadRefused")
+      yield* api.uploads.discard({ params: { id: first.id } })
       const begun = yield* Effect.forEach(Array.from({ length: limits.uploadsMax }), () =>
         api.uploads.begin({ payload: {} })
       )
@@ -157,17 +166,18 @@ describe("uploads of an earlier run", () => {
       const dataDir = yield* Served.temporaryDirectory
       const home = join(dataDir, "uploads")
       const idOf = (letter: string) => UploadId.make(`${letter.repeat(25)}a`)
-      const empty = { files: 1, directories: 0, bytes: 3, totalBytes: null, startedAt: 1, expiresAt: 8e12 }
-      const mark = (letter: string, transfers: ReadonlyArray<string>) =>
+      const empty = { files: 1, directories: 0, bytes: 3, totalBytes: null, startedAt: 1 }
+      const mark = (letter: string, transfers: ReadonlyArray<string>, expiresAt = 8e12) =>
         writeFileSync(
           join(home, `${idOf(letter)}.sent`),
           JSON.stringify({
             ...empty,
+            expiresAt,
             id: idOf(letter),
             transfers
           })
         )
-      for (const letter of "abcd") {
+      for (const letter of "abcdf") {
         mkdirSync(join(home, idOf(letter)), { recursive: true })
         writeFileSync(join(home, idOf(letter), "file"), "one")
       }
@@ -176,10 +186,15 @@ describe("uploads of an earlier run", () => {
       mark("c", [someTransfer(77)])
       writeFileSync(join(home, `${idOf("d")}.sent`), "{")
       mark("e", [])
+      // Too old.
+      mark("f", [], 0)
       writeFileSync(join(home, `${idOf("b")}.sent.new`), "{")
       writeFileSync(join(home, "notes.txt"), "")
       yield* Effect.gen(function* () {
         const api = yield* client
+        while (existsSync(join(home, `${idOf("f")}.sent`))) {
+          yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+        }
         const kept = yield* api.uploads.list()
         assert.deepStrictEqual(
           kept.map(({ bytes, id }) => ({ bytes, id })),
