@@ -52,6 +52,13 @@ export const choose = Effect.fn("Choice.choose")(function* (
   return { refused, shown: { count: refused.size, paths } } satisfies Choice
 })
 
+/** Bytes of these entries. */
+export const bytesOf = (entries: EntryList, which: Ranges): number => {
+  let bytes = 0
+  for (const [first, count] of which.toArray()) for (let at = first; at < first + count; at++) bytes += entries.size(at)
+  return bytes
+}
+
 /** What remains of a list without these entries: its totals, and its ranges in order. */
 export const without = (entries: EntryList, leftOut: Ranges) => {
   let { bytes, directories, files } = entries.totals

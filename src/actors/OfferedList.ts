@@ -4,15 +4,16 @@
  * the files that are received of it.
  */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { limits } from "../config.ts"
 import { Frame, type FrameOf } from "../schema/Frame.ts"
 import { ManifestCheck, type MemoryRoom } from "../schema/ManifestCheck.ts"
-import { type Choice, choose, without } from "./Choice.ts"
+import { bytesOf, type Choice, choose, without } from "./Choice.ts"
 import type { DataLane } from "./DataLane.ts"
 import type { Intake } from "./Intake.ts"
 import { listing, receivedFate } from "./Listing.ts"
 import type { ReceivedFiles } from "./ReceivedFiles.ts"
-import { fit, type Found, pullManifest, Unacceptable } from "./ReceiveManifest.ts"
+import { fit, type Found, pullManifest, tooMuch, Unacceptable } from "./ReceiveManifest.ts"
 import type { Receiving } from "./ReceiveState.ts"
 import type { Tools } from "./TransferActor.ts"
 import type { Letter, PersonAction, TransferRecord } from "./TransferBook.ts"
@@ -37,6 +38,8 @@ export class OfferedList {
   private only: ReadonlyArray<string> | undefined
   /** What a person does not take, until the answer is given. */
   private choice: Choice | undefined
+  /** Why it cannot be taken now. */
+  whyNot: string | undefined
   /** Why entries cannot be stored here, as far as that is kept. */
   private readonly unstorable = new Map<number, string>()
 
@@ -88,8 +91,9 @@ export class OfferedList {
     this.record.view = { ...this.record.view, problems, problemCount }
   }
 
-  /** A person says yes; false where that names nothing of it. */
+  /** A person says yes; false where that names nothing of it, or there is no room. */
   answer({ only }: Extract<PersonAction, { readonly _tag: "accept" }>): boolean {
+    if (this.whyNot !== undefined) return false
     // A list that is not known yet is chosen from when it is.
     if (this.files.intake === undefined) this.only = only
     else if (only !== undefined && this.choice === undefined) return false
@@ -99,13 +103,31 @@ export class OfferedList {
   /** A person takes a part of it: finds out which before the answer is weighed. */
   weigh(letter: Letter, state: Receiving): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
+      this.whyNot = undefined
       if (letter._tag !== "Person" || letter.action._tag !== "accept" || state.accepted) return
       const { intake } = this.files
-      const { only } = letter.action
-      this.choice =
-        intake === undefined || only === undefined ? undefined : yield* choose(intake.entries, intake.leftOut, only)
+      const { conflict = this.files.conflict, only } = letter.action
+      this.choice = undefined
+      if (intake === undefined) return
+      if (only !== undefined) this.choice = yield* choose(intake.entries, intake.leftOut, only)
+      // Of what is skipped nobody knows yet how much that is.
+      if (conflict === "skip") return
+      const bytes = intake.totalBytes - (this.choice === undefined ? 0 : bytesOf(intake.entries, this.choice.refused))
+      // A disk that cannot be asked is found out about when it is written to.
+      const target = yield* Effect.option(this.target)
+      if (Option.isSome(target)) this.whyNot = tooMuch(bytes, target.value.freeBytes)
     })
   }
+
+  /** What can be stored here, beside what other transfers still need; shown too. */
+  private readonly target = Effect.suspend(() => {
+    const { record, tools } = this
+    return Effect.map(tools.store.target, (target) => {
+      const freeBytes = Math.max(0, target.freeBytes - tools.book.owed(record.id))
+      if (Number.isFinite(freeBytes)) record.view = { ...record.view, freeBytes }
+      return { ...target, freeBytes }
+    })
+  })
 
   /** From now on the list is what was taken of it. */
   readonly take = Effect.suspend(() => {
@@ -138,7 +160,7 @@ export class OfferedList {
       )
       const { entries } = check
       this.leftOutThere()
-      const leftOut = yield* fit(check, yield* tools.store.target, (entry, reason) => {
+      const leftOut = yield* fit(check, yield* this.target, (entry, reason) => {
         tools.book.problem(record, entries.path(entry), reason)
         if (this.unstorable.size < reasonsMax) this.unstorable.set(entry, reason)
       })

@@ -76,6 +76,7 @@ export const receiveActor = Effect.fn("ReceiveActor")(function* (
     step: stepReceiving,
     shown: shownReceiving,
     weigh: (letter, state) => receiver.list.weigh(letter, state),
+    whyNot: () => receiver.list.whyNot,
     read: (letter, state) => readReceiving(letter, state, receiver),
     act: (action, inbound) => Effect.asVoid(receiver.act(action, inbound))
   })

@@ -84,6 +84,12 @@ const next = Effect.fnUntraced(function* (lane: DataLane) {
 
 const mebibytes = (bytes: number): string => `${Math.ceil(bytes / (1024 * 1024)).toLocaleString("en")} MiB`
 
+/** Why so many bytes do not fit here, or undefined where they do. */
+export const tooMuch = (bytes: number, freeBytes: number): string | undefined =>
+  bytes > freeBytes
+    ? `it needs ${mebibytes(bytes)}, and ${mebibytes(freeBytes)} are free here beside what other transfers still need`
+    : undefined
+
 /** What of it this machine cannot store or tell apart; each is named to `onLeftOut`. */
 export const fit = Effect.fn("ReceiveManifest.fit")(function* (
   check: ManifestCheck,
@@ -92,10 +98,8 @@ export const fit = Effect.fn("ReceiveManifest.fit")(function* (
 ) {
   const { entries } = check
   const { bytes, files } = entries.totals
-  if (bytes > target.freeBytes) {
-    const reason = `it needs ${mebibytes(bytes)}, and ${mebibytes(target.freeBytes)} are free here`
-    return yield* new Unacceptable({ reason })
-  }
+  const reason = tooMuch(bytes, target.freeBytes)
+  if (reason !== undefined) return yield* new Unacceptable({ reason })
   if (entries.length > target.freeFiles) {
     return yield* new Unacceptable({ reason: `it has ${files} files, and there is room for ${target.freeFiles} here` })
   }

@@ -176,6 +176,8 @@ export interface Machine<State extends Stateful, Message, Action> {
   readonly shown: (state: State) => Shown
   /** What has to be found out before a letter can be read. Others wait meanwhile. */
   readonly weigh?: (letter: Letter, state: State) => Effect.Effect<void>
+  /** Why what was weighed is not possible, where that is no matter of state. */
+  readonly whyNot?: () => string | undefined
   /** What a letter means to this role; none where it means nothing. */
   readonly read: (letter: Letter, state: State) => Option.Option<Message>
   /** Does what was decided. It must be quick: long work goes to workers. `inbound`: the lane that was just handed in. */
@@ -221,7 +223,7 @@ export const live = <State extends Stateful, Message, Action>(
       for (const action of actions) yield* machine.act(action, inbound)
       const asker = letter._tag === "Person" ? letter : undefined
       if (outcome !== null) return { outcome, asker } satisfies Ending
-      if (asker !== undefined) yield* reply(asker, record, Option.isSome(message))
+      if (asker !== undefined) yield* reply(asker, record, Option.isSome(message), machine.whyNot?.())
     }
   }).pipe(Effect.ensuring(leave(record, mailbox)))
 
@@ -231,17 +233,27 @@ export const end = (tools: Tools, record: TransferRecord, { asker, outcome }: En
     .change(record, { ...outcome, ...(record.view.listing === true && { listing: false }) })
     .pipe(Effect.andThen(asker === undefined ? Effect.void : reply(asker, record, true)))
 
-const reply = (letter: Extract<Letter, { readonly _tag: "Person" }>, record: TransferRecord, possible: boolean) =>
+const reply = (
+  letter: Extract<Letter, { readonly _tag: "Person" }>,
+  record: TransferRecord,
+  possible: boolean,
+  reason?: string
+) =>
   Effect.asVoid(
     possible
       ? Deferred.succeed(letter.reply, record.view)
-      : Deferred.fail(letter.reply, notPossible(record, letter.action))
+      : Deferred.fail(letter.reply, notPossible(record, letter.action, reason))
   )
 
-export const notPossible = (record: TransferRecord, action: PersonAction): NotPossible => {
+export const notPossible = (record: TransferRecord, action: PersonAction, reason?: string): NotPossible => {
   const only = action._tag === "accept" ? action.only : undefined
   const what = only === undefined ? action._tag : `${action._tag} that ${only.join(" or ")} names`
-  return new NotPossible({ transfer: record.id, action: what, state: record.view.state })
+  return new NotPossible({
+    transfer: record.id,
+    action: what,
+    state: record.view.state,
+    ...(reason !== undefined && { reason })
+  })
 }
 
 /** Nobody may wait for an actor that is gone. */

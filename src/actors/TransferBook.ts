@@ -127,6 +127,17 @@ export class TransferBook {
     return this.all.filter((record) => record.peer === peer && !isOver(record.view.state))
   }
 
+  /** Bytes that others which are received and taken still need on the disk here. */
+  owed(but: TransferId): number {
+    let bytes = 0
+    for (const record of this.records.values()) {
+      const { direction, state, totalBytes } = record.view
+      if (record.id === but || direction !== "receive" || state === "offered" || isOver(state)) continue
+      bytes += Math.max(0, totalBytes - record.bytes)
+    }
+    return bytes
+  }
+
   add(view: View, mailbox: Queue.Enqueue<Letter>): Effect.Effect<TransferRecord> {
     return Effect.gen({ self: this }, function* () {
       const { direction, id, peer } = view

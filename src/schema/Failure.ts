@@ -114,9 +114,12 @@ export class UnknownTransfer extends Schema.TaggedError<UnknownTransfer>()("Unkn
 export class NotPossible extends Schema.TaggedError<NotPossible>()("NotPossible", {
   transfer: TransferId,
   action: Schema.String,
-  state: Schema.String
+  state: Schema.String,
+  /** Where it is not the state that stands against it. */
+  reason: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
+    if (this.reason !== undefined) return `transfer ${this.transfer.slice(0, 8)} is still ${this.state}: ${this.reason}`
     return `transfer ${this.transfer.slice(0, 8)} is ${this.state}: there is nothing to ${this.action}`
   }
 }
