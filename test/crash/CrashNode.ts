@@ -16,7 +16,7 @@ import { main } from "../cli/Run.ts"
 
 export const mebi = 1024 * 1024
 
-const freePort = Effect.scoped(listening(createServer()))
+export const freePort = Effect.scoped(listening(createServer()))
 
 export interface Shown {
   readonly id: string
@@ -65,6 +65,9 @@ export interface Started {
 }
 
 export interface StartOptions {
+  /** In place of the port it had. */
+  readonly port?: number
+  readonly host?: string
   /** The port of a peer to connect to. */
   readonly peer?: number | undefined
   /** A command that runs it, such as strace with its options. */
@@ -85,10 +88,16 @@ export const makeNode = Effect.fnUntraced(function* (name: string) {
     })
   )
 
-  const start = ({ env = {}, peer, under = [] }: StartOptions = {}): Effect.Effect<Started> =>
+  const start = ({
+    env = {},
+    peer,
+    host = "127.0.0.1",
+    port: listen = port,
+    under = []
+  }: StartOptions = {}): Effect.Effect<Started> =>
     Effect.sync(() => {
-      const flags = ["--name", name, "--accept", "everyone", "--no-discovery", "--host", "127.0.0.1", "--api-port", "0"]
-      const here = ["--data-dir", dataDir, "--received", received, "--port", String(port)]
+      const flags = ["--name", name, "--accept", "everyone", "--no-discovery", "--host", host, "--api-port", "0"]
+      const here = ["--data-dir", dataDir, "--received", received, "--port", String(listen)]
       const other = peer === undefined ? [] : ["--peer", `127.0.0.1:${peer}`]
       const whole = [...under, process.execPath, main, "up", "--log-format", "json", ...here, ...flags, ...other]
       fs.rmSync(join(dataDir, "control.json"), { force: true })

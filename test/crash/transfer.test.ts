@@ -8,7 +8,19 @@ import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { treeOf } from "../actors/TransferNode.ts"
-import { arrives, connected, kill, makeNode, mebi, plant, sendTo, shows, until, visible } from "./CrashNode.ts"
+import {
+  arrives,
+  connected,
+  freePort,
+  kill,
+  makeNode,
+  mebi,
+  plant,
+  sendTo,
+  shows,
+  until,
+  visible
+} from "./CrashNode.ts"
 import { attach, skipped } from "./Faults.ts"
 
 /** One thread, so that a system call's number is the same in each run. */
@@ -49,6 +61,26 @@ describe("kill -9 once part of it has arrived", () => {
           }
         }
         yield* arrives(alice, bob, first.tree)
+      })
+    )
+  }
+})
+
+describe("a node that comes back elsewhere", () => {
+  for (const who of ["receiver", "sender"] as const) {
+    it.live(`is found there, and the transfer goes on: the ${who} at another port and another address`, () =>
+      Effect.gen(function* () {
+        const { alice, bob, from, to, tree } = yield* pair
+        yield* bob.caps(2 * mebi)
+        yield* sendTo(alice, tree)
+        yield* shows(bob, ({ bytes }) => bytes > mebi)
+        const [moved, process, other] = who === "receiver" ? [bob, to, alice] : [alice, from, bob]
+        kill(process.child)
+        yield* process.gone
+        // 127.0.0.2 is this machine too. Nobody told the other: whoever moved calls.
+        yield* moved.start({ port: yield* freePort, host: "127.0.0.2", peer: other.port })
+        yield* connected(moved)
+        yield* arrives(alice, bob, tree)
       })
     )
   }
