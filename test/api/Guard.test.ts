@@ -43,6 +43,10 @@ describe("refusal", () => {
     for (const origin of ["null", "", "http://evil.example", "https://127.0.0.1:9091", "http://127.0.0.1:9092"]) {
       assert.strictEqual(status({ origin }), 403, origin)
     }
+    // One that begins like ours, or ends so.
+    for (const origin of ["http://127.0.0.1:90910", "http://localhost:9091.evil.example", "http://x@localhost:9091"]) {
+      assert.strictEqual(status({ origin }), 403, origin)
+    }
   })
 
   it("refuses every other token, and tokens elsewhere", () => {

@@ -8,7 +8,7 @@ import { truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { PeerId } from "../../src/schema/PeerId.ts"
 import { connect, Mallory } from "./Attacker.ts"
-import { persona } from "./Forge.ts"
+import { persona, randomId } from "./Forge.ts"
 import { attack, filesOf, type Node, startNode, until } from "./Target.ts"
 
 /** Large enough to be under way for as long as the test takes: each side is told to go slowly. */
@@ -44,6 +44,13 @@ describe("a key that is blocked", () => {
       const before = filesOf(alice)
       const incoming = yield* sending(bob, alice)
       const outgoing = yield* sending(alice, bob)
+      // Who is no side of a transfer cannot attach to it, whatever it knows of it.
+      for (const transfer of [incoming, outgoing]) {
+        const third = yield* attack(() => connect(alice.port, { who: persona(), alpn: ["kith-data/1"] }))
+        yield* attack(() => third.say({ _tag: "Attach", transfer, lane: 0, attempt: 1000 }))
+        assert.isFalse((yield* attack(() => third.next("AttachReply")))["accepted"])
+        third.end()
+      }
       yield* alice.trust.block(bob.id)
       // No waiting: it was over when `block` returned.
       assert.deepStrictEqual(
@@ -78,8 +85,10 @@ describe("a key that is blocked", () => {
       const other = yield* attack(() => connect(node.port, { who: persona(), alpn: ["kith-data/1"] }))
       const blocked = yield* attack(() => connect(node.port, { who: mallory.who, alpn: ["kith-data/1"] }))
       yield* attack(() => blocked.closed)
-      assert.isFalse(other.isClosed)
       assert.deepStrictEqual(blocked.heard, [])
+      const transfer = randomId()
+      yield* attack(() => other.say({ _tag: "Attach", transfer, lane: 0, attempt: 1 }))
+      assert.isFalse((yield* attack(() => other.next("AttachReply")))["accepted"])
       const control = yield* attack(() => connect(node.port, { who: mallory.who }))
       assert.strictEqual(yield* attack(() => control.farewell()), "blocked")
       other.end()

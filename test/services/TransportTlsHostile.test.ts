@@ -2,11 +2,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
+import { X509Certificate } from "node:crypto"
 import * as net from "node:net"
 import * as tls from "node:tls"
 import { limits } from "../../src/config.ts"
+import { idOfCertificate } from "../../src/services/Certificate.ts"
 import type { Link } from "../../src/services/Transport.ts"
 import * as Foreign from "./ForeignCertificates.ts"
+import { identify } from "../../src/services/TransportTlsSecurity.ts"
 import { passTime, startNode, type TlsNode } from "./TlsNode.ts"
 
 /** Connects, does this, and waits until the node has closed the connection. */
@@ -247,4 +250,21 @@ describe("a TLS listener visited by", () => {
         yield* Effect.promise(() => new Promise<void>((resolve) => void setImmediate(resolve)))
     })
   )
+})
+
+describe("who is at the other end", () => {
+  it("is not asked of a session that was resumed, which shows the certificate of the first one", () => {
+    const socket = new tls.TLSSocket(new net.Socket())
+    const claim = (isReused: boolean) =>
+      identify(Object.assign(socket, { isSessionReused: () => isReused, alpnProtocol: "kith/1" }))
+    assert.deepStrictEqual(claim(true), { problem: "it resumed an old session" })
+    assert.deepStrictEqual(claim(false), { problem: "it showed no certificate" })
+    socket.destroy()
+  })
+
+  it("is known by an Ed25519 key alone, even where TLS let another in", () => {
+    for (const { cert } of [Foreign.rsa, Foreign.p256]) {
+      assert.match(JSON.stringify(idOfCertificate(new X509Certificate(cert))), /its key is (rsa|ec), not ed25519/)
+    }
+  })
 })
