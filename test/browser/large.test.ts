@@ -47,7 +47,7 @@ const all = (it: Stage) => {
       const right = yield* open(bob, { theme: "dark" })
       yield* talkTo(left.page, "bob")
       yield* talkTo(right.page, "alice")
-      yield* drag(left.page, left.page.getByRole("main", { name: "Conversation" }), folder)
+      yield* drag(left.page, left.page.getByRole("region", { name: "Conversation" }), folder)
       yield* act(async () => {
         const dialog = left.page.getByRole("dialog", { name: "Send these files" })
         await dialog.getByText("404 files, 42 folders").waitFor()

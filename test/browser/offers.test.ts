@@ -33,7 +33,7 @@ const all = (it: Stage) => {
       const left = yield* open(alice, { theme: "dark" })
       const right = yield* open(bob)
       yield* talkTo(left.page, "bob")
-      yield* drag(left.page, left.page.getByRole("main", { name: "Conversation" }), folder)
+      yield* drag(left.page, left.page.getByRole("region", { name: "Conversation" }), folder)
       const dialog = left.page.getByRole("dialog", { name: "Send these files" })
       yield* act(() => dialog.getByText("62 files, 3 folders").waitFor())
       yield* picture(left.page, "send-dark")

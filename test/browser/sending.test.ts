@@ -24,7 +24,7 @@ const all = (it: Stage) => {
       }
       const { page, trouble } = yield* open(alice)
       yield* act(() => page.getByText("2 peers are connected").waitFor())
-      yield* drag(page, page.getByRole("main", { name: "Conversation" }), yield* megabytes(3))
+      yield* drag(page, page.getByRole("region", { name: "Conversation" }), yield* megabytes(3))
       const dialog = page.getByRole("dialog", { name: "Send this file" })
       yield* act(async () => {
         await dialog.getByRole("checkbox", { name: "carol" }).uncheck()
@@ -82,7 +82,7 @@ const all = (it: Stage) => {
       const left = yield* open(alice)
       const right = yield* open(bob)
       yield* talkTo(left.page, "bob")
-      yield* drag(left.page, left.page.getByRole("main", { name: "Conversation" }), file)
+      yield* drag(left.page, left.page.getByRole("region", { name: "Conversation" }), file)
       yield* act(async () => {
         await left.page.getByRole("dialog").getByRole("button", { name: "Send", exact: true }).click()
         await card(left.page, "film.bin, Waiting for an answer").waitFor()
@@ -101,7 +101,7 @@ const all = (it: Stage) => {
       const file = yield* megabytes(5)
       yield* talkTo(page, "bob")
       yield* act(() => page.route(/\/api\/uploads\/\w+\/file/, (route) => route.abort("connectionreset"), { times: 1 }))
-      yield* drag(page, page.getByRole("main", { name: "Conversation" }), file)
+      yield* drag(page, page.getByRole("region", { name: "Conversation" }), file)
       yield* act(async () => {
         await page.getByRole("dialog").getByRole("button", { name: "Send", exact: true }).click()
         await card(page, "film.bin, handing over")
@@ -132,7 +132,7 @@ const all = (it: Stage) => {
           (route) => route.continue({ postData: JSON.stringify({ bytes: 2 ** 52 }) })
         )
       )
-      yield* drag(page, page.getByRole("main", { name: "Conversation" }), file)
+      yield* drag(page, page.getByRole("region", { name: "Conversation" }), file)
       yield* act(async () => {
         await page.getByRole("dialog").getByRole("button", { name: "Send", exact: true }).click()
         await card(page, "film.bin, handing over")

@@ -24,19 +24,19 @@ export const Shell = () => {
       </header>
       <LinkBanner />
       <Alarms />
-      <div className="relative grid min-h-0 flex-1 grid-cols-[minmax(0,1fr)] md:grid-cols-[18rem_minmax(0,1fr)] lg:grid-cols-[18rem_minmax(0,1fr)_23rem] xl:grid-cols-[20rem_minmax(0,1fr)_27rem]">
+      <main className="relative grid min-h-0 flex-1 grid-cols-[minmax(0,1fr)] md:grid-cols-[18rem_minmax(0,1fr)] lg:grid-cols-[18rem_minmax(0,1fr)_23rem] xl:grid-cols-[20rem_minmax(0,1fr)_27rem]">
         <nav
           aria-label="Peers"
           className={`${here("peers")} min-h-0 min-w-0 flex-col border-line bg-surface md:flex md:border-r`}
         >
           <Sidebar />
         </nav>
-        <main aria-label="Conversation" className={`${here("chat")} min-h-0 min-w-0 flex-col md:flex`}>
+        <section aria-label="Conversation" className={`${here("chat")} min-h-0 min-w-0 flex-col md:flex`}>
           <DropArea>
             <Conversation />
           </DropArea>
-        </main>
-        <aside
+        </section>
+        <section
           aria-label="Transfers"
           onKeyDown={(event) => {
             if (event.key === "Escape") registry.set(panel, false)
@@ -44,8 +44,8 @@ export const Shell = () => {
           className={`${here("transfers")} min-h-0 min-w-0 flex-col border-line bg-surface lg:static lg:flex lg:w-auto lg:border-l lg:shadow-none ${over ? "md:absolute md:inset-y-0 md:right-0 md:z-20 md:flex md:w-96 md:border-l md:shadow-float" : "md:hidden"}`}
         >
           <Transfers />
-        </aside>
-      </div>
+        </section>
+      </main>
       <NavBar />
     </div>
   )
