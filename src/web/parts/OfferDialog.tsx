@@ -32,7 +32,7 @@ const everything: Unticked = new Set()
 
 /** What is offered, and where it would go. */
 const Summary = ({ folder, transfer }: { readonly transfer: Transfer; readonly folder: string }) => {
-  const free = "freeBytes" in transfer && typeof transfer.freeBytes === "number" ? transfer.freeBytes : undefined
+  const free = transfer.freeBytes
   const short = free !== undefined && free < transfer.totalBytes
   return (
     <div className="mt-5 rounded-xl bg-sunken px-4 py-3">
