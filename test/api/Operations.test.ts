@@ -79,7 +79,10 @@ layer(Served.layer(), { excludeTestServices: true })("a running node", (it) => {
       const registry = yield* PeerRegistry
       const transfer = yield* Transfer
       yield* registry.update(bob, (peer) => ({ ...peer, state: "connected" }))
-      yield* transfer.send(["/home/declined"], [bob])
+      const [declined] = yield* transfer.send(["/home/declined"], [bob])
+      assert(declined !== undefined)
+      // What is shown again has not ended again.
+      yield* (yield* Events).publish({ _tag: "TransferChanged", transfer: yield* transfer.find(declined.id) })
       yield* raw("GET", "/api/node", { headers: { authorization: null } })
       const answer = yield* raw("GET", "/metrics")
       assert.strictEqual(answer.status, 200)

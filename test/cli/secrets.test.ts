@@ -48,7 +48,7 @@ const ask = (node: Node, method: string, path: string, body?: unknown) =>
 
 /** Asks again until it is so. */
 const until = <A>(question: Effect.Effect<A>, isSo: (answer: A) => boolean): Effect.Effect<A> =>
-  Effect.flatMap(question, (answer) => (isSo(answer) ? Effect.succeed(answer) : until(question, isSo)))
+  Effect.filterOrElse(question, isSo, () => until(question, isSo))
 
 const collector = Effect.gen(function* () {
   let got = ""

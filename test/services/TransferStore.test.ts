@@ -81,6 +81,6 @@ describe("TransferStore", () => {
       for (const n of [1, 2, 3]) yield* store.save(transfer(n))
       yield* sql`UPDATE ended SET view = '{"id":7}' WHERE place = 2`
       assert.deepStrictEqual(yield* places, [1, 3])
-    }).pipe(Effect.provide(memory), Effect.provide(Logger.layer([])))
+    }).pipe(Effect.provide(Layer.merge(memory, Logger.layer([]))))
   )
 })
