@@ -4,6 +4,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type { FileStore, FileStoreError, Staging } from "../../src/services/FileStore.ts"
 import { storeError } from "../../src/services/FileStoreSystem.ts"
 import { join, noise, pair, quietly, treeOf } from "./TransferNode.ts"
@@ -94,12 +95,55 @@ describe("a fault of the receiver's disk", () => {
         yield* bob.transfer.resume(sent.id)
         const here = yield* bob.over(sent.id)
         assert.deepStrictEqual([here.state, here.error], ["done", null])
+        assert.deepStrictEqual([here.bytes, here.filesDone], [here.totalBytes, 21])
         assert.strictEqual((yield* alice.over(sent.id)).state, "done")
         assert.deepStrictEqual(treeOf(bob.received), treeOf(alice.sources))
         assert.strictEqual(fault.retried(), 0)
       })
     )
   }
+
+  quietly("is not final for the one of several names that cannot be given yet", () =>
+    Effect.gen(function* () {
+      let isBroken = true
+      const wrap = (staging: Staging): Staging => ({
+        ...staging,
+        publish: (tops, policy, options) =>
+          Effect.suspend(() => {
+            if (!isBroken || !tops.includes("b")) return staging.publish(tops, policy, options)
+            const refused = storeError("/there/b", "published", { code: "EBUSY" })
+            return Effect.map(
+              staging.publish(
+                tops.filter((top) => top !== "b"),
+                policy,
+                options
+              ),
+              (results) => [...results, Result.fail(refused)]
+            )
+          })
+      })
+      const { alice, bob } = yield* pair({
+        store: (real) => ({
+          ...real,
+          stage: (id) => Effect.map(real.stage(id), wrap),
+          reopen: (root, id) => Effect.map(real.reopen(root, id), wrap)
+        })
+      })
+      yield* join(alice, bob)
+      const paths = ["a", "b"].map((name) => path.join(alice.sources, name))
+      for (const location of paths) fs.writeFileSync(location, location)
+      const [sent] = yield* alice.transfer.send(paths, [bob.id])
+      assert(sent !== undefined)
+      const held = yield* bob.until((view) => view.state === "paused" && view.error !== null)
+      assert.match(held.error ?? "", /EBUSY.*try again later/)
+      assert.deepStrictEqual(fs.readdirSync(bob.received).toSorted(), [".kith", "a"])
+      isBroken = false
+      yield* bob.transfer.resume(sent.id)
+      const here = yield* bob.over(sent.id)
+      assert.deepStrictEqual([here.state, here.error], ["done", null])
+      assert.deepStrictEqual(treeOf(bob.received), treeOf(alice.sources))
+    })
+  )
 
   quietly("is final where no waiting helps: the name is too long there", () =>
     Effect.gen(function* () {

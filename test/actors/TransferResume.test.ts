@@ -209,6 +209,41 @@ describe("a transfer goes on", () => {
 })
 
 describe("what cannot go on says so", () => {
+  for (const [file, why] of [
+    ["manifest", "its list is not whole"],
+    ["journal", "its journal is not whole"]
+  ] as const) {
+    quietly(`a receiving of which the ${file} is damaged`, () =>
+      Effect.gen(function* () {
+        const network = yield* SimulatedNetwork.make({ seed: 6, latency: 0 })
+        const bobs = yield* restartable(network, "bob")
+        const held = holdAfter(4 * mebi)
+        const alice = yield* startOn(network, "alice")
+        const bob = yield* bobs.start({ store: held.store })
+        yield* join(alice, bob)
+        fs.mkdirSync(path.join(alice.sources, "d"))
+        fs.writeFileSync(path.join(alice.sources, "d/a"), noise(1, 9 * mebi))
+        const [sent] = yield* alice.transfer.send([path.join(alice.sources, "d")], [bob.id])
+        assert(sent !== undefined)
+        yield* held.reached
+        yield* bobs.stop
+        yield* alice.control.down(bob.id)
+        const [staging = ""] = fs.readdirSync(path.join(bob.received, ".kith"))
+        const damaged = path.join(bob.received, ".kith", staging, file)
+        const bytes = fs.readFileSync(damaged)
+        bytes[12] = (bytes[12] ?? 0) ^ 1
+        fs.writeFileSync(damaged, bytes)
+        const again = yield* bobs.start()
+        yield* join(alice, again)
+        const here = yield* again.over(sent.id)
+        assert.strictEqual(here.state, "failed")
+        assert.include(here.error ?? "", why)
+        assert.deepStrictEqual(fs.readdirSync(again.received), [])
+        assert.deepInclude(yield* alice.over(sent.id), { state: "failed", error: here.error })
+      })
+    )
+  }
+
   const cut = Effect.fnUntraced(function* (content: Buffer) {
     const network = yield* SimulatedNetwork.make({ seed: 5, latency: 0 })
     const alices = yield* restartable(network, "alice")

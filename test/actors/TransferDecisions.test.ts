@@ -1,0 +1,55 @@
+/** Single decisions of both machines that whole transfers get over, and would get over if they were wrong. */
+import { assert, describe, it } from "@effect/vitest"
+import { ReceiveMessage, receiving, stepReceiving } from "../../src/actors/ReceiveState.ts"
+import { SendMessage, sending, stepSending } from "../../src/actors/SendState.ts"
+
+const sender = (...messages: ReadonlyArray<SendMessage>) =>
+  messages.reduce((state, message) => stepSending(state, message)[0], sending(true))
+
+describe("a sender", () => {
+  for (const by of ["here", "peer"] as const) {
+    it(`that is paused (${by}) serves no lane, however it comes about, until it is resumed`, () => {
+      const paused = sender(SendMessage.Listed(), SendMessage.Accepted(), SendMessage.Paused({ by }))
+      const [refusing, refused] = stepSending(paused, SendMessage.Attached({ lane: 0, attempt: 1 }))
+      assert.deepStrictEqual(
+        refused.map(({ _tag }) => _tag),
+        ["Refuse"]
+      )
+      assert.isTrue(refusing.lanes.every(({ attempt }) => attempt === null))
+      assert.deepStrictEqual(stepSending(paused, SendMessage.DialWanted({ lane: 0, attempt: 1 }))[1], [])
+      const [resumed] = stepSending(refusing, SendMessage.Resumed({ by }))
+      const [, served] = stepSending(resumed, SendMessage.Attached({ lane: 0, attempt: 1 }))
+      assert.deepStrictEqual(
+        served.map(({ _tag }) => _tag),
+        ["DropLanes", "Serve"]
+      )
+    })
+  }
+
+  it("offers what is accepted once more when its peer is back: the receiver says how it ended, or begins anew", () => {
+    const away = sender(SendMessage.Listed(), SendMessage.Accepted(), SendMessage.PeerDown())
+    const [, actions] = stepSending(away, SendMessage.PeerUp())
+    assert.deepStrictEqual(
+      actions.map(({ _tag }) => _tag),
+      ["Offer"]
+    )
+  })
+})
+
+describe("a receiver", () => {
+  it("begins above every attempt of the runs before, which the sender would not serve again", () => {
+    const first = (runs: number) => {
+      const [listed] = stepReceiving(
+        receiving({ peerUp: true, unasked: true, runs }),
+        ReceiveMessage.Listed({ lanes: 2 })
+      )
+      const [, actions] = stepReceiving(listed, ReceiveMessage.Turn({ given: true }))
+      return actions.flatMap((action) => (action._tag === "OpenLane" ? action.attempt : []))
+    }
+    const [one, two] = [first(1), first(2)]
+    assert.strictEqual(one.length, 2)
+    assert.strictEqual(two.length, 2)
+    for (const attempt of one) assert.isAbove(attempt, 1_000_000)
+    for (const attempt of two) assert.isAbove(attempt, Math.max(...one) + 1_000_000)
+  })
+})
