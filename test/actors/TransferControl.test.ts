@@ -175,6 +175,23 @@ describe("turns", () => {
   )
 })
 
+describe("too many", () => {
+  quietly("with one peer are declined by the receiver too, with a reason", () =>
+    Effect.gen(function* () {
+      const { alice, bob } = yield* pair()
+      // Bob's offers are lost on their way: Alice knows of none.
+      yield* join(alice, bob, { filter: (frame) => !(frame._tag === "Offer" && frame.name === "mine") })
+      const mine = write(bob.sources, "mine", 1, 10)
+      for (let i = 0; i < 16; i++) yield* bob.transfer.send([mine], [alice.id])
+      const [sent] = yield* alice.transfer.send([write(alice.sources, "late", 1, 10)], [bob.id])
+      assert(sent !== undefined)
+      const there = yield* alice.over(sent.id)
+      assert.strictEqual(there.state, "declined")
+      assert.match(there.error ?? "", /16 transfers with this peer are under way: try again later/)
+    })
+  )
+})
+
 describe("the end", () => {
   quietly("is never shown as stalled while it is published", () =>
     Effect.gen(function* () {

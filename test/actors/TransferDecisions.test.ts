@@ -37,6 +37,14 @@ describe("a sender", () => {
 })
 
 describe("a receiver", () => {
+  it("does not expire while its sender is there, or while it publishes", () => {
+    const [state, actions] = stepReceiving(receiving({ peerUp: true, unasked: true }), ReceiveMessage.Expired())
+    assert.deepStrictEqual([state.outcome, actions.length > 0 && actions[0]?._tag === "TellDone"], [null, false])
+    const away = { ...receiving({ peerUp: false, unasked: true, runs: 1 }), listed: true }
+    assert.isNull(stepReceiving({ ...away, received: true }, ReceiveMessage.Expired())[0].outcome)
+    assert.strictEqual(stepReceiving(away, ReceiveMessage.Expired())[0].outcome?.state, "failed")
+  })
+
   it("begins above every attempt of the runs before, which the sender would not serve again", () => {
     const first = (runs: number) => {
       const [listed] = stepReceiving(

@@ -17,21 +17,21 @@ import * as SimulatedPeer from "../../src/testing/SimulatedPeer.ts"
 import { elapse } from "../../src/testing/SimulatedTime.ts"
 import { someId } from "../Some.ts"
 
-describe("a lane", () => {
-  const link = (more: Partial<Link>): DataLane =>
-    new DataLane({
-      peer: someId(1),
-      protocol: "kith-data/1",
-      side: "dialled",
-      remote: tcp("127.0.0.1", 1),
-      read: Effect.never,
-      readFully: () => Effect.never,
-      write: () => Effect.never,
-      close: Effect.void,
-      exportKey: () => Effect.never,
-      ...more
-    })
+const link = (more: Partial<Link>): DataLane =>
+  new DataLane({
+    peer: someId(1),
+    protocol: "kith-data/1",
+    side: "dialled",
+    remote: tcp("127.0.0.1", 1),
+    read: Effect.never,
+    readFully: () => Effect.never,
+    write: () => Effect.never,
+    close: Effect.void,
+    exportKey: () => Effect.never,
+    ...more
+  })
 
+describe("a lane", () => {
   for (const [role, work] of [
     ["reads", (lane: DataLane) => lane.body(new Uint8Array(1_000_000))],
     ["writes", (lane: DataLane) => lane.write([new Uint8Array(1_000_000)])]
@@ -72,6 +72,23 @@ describe("a lane", () => {
     })
   )
 })
+
+it.effect("a lane that a speed cap holds for long is not stalled", () =>
+  Effect.gen(function* () {
+    const lane = link({ readFully: () => Effect.void })
+    const gate = { portion: () => 1000, pass: () => Effect.sleep("45 seconds") }
+    const work = lane.body(new Uint8Array(1_000_000), gate)
+    const fiber = yield* Effect.forkChild(
+      Effect.raceFirst(
+        work,
+        lane.watch(() => true)
+      )
+    )
+    yield* TestClock.adjust("10 minutes")
+    assert.isUndefined(fiber.pollUnsafe())
+    yield* Fiber.interrupt(fiber)
+  })
+)
 
 type Peer = SimulatedPeer.SimulatedPeer
 
