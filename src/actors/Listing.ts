@@ -2,6 +2,7 @@
  * The list of a transfer as it is shown, a part at a time: what was offered, what became of each entry, and at its end
  * what the sender left out. Pure.
  */
+import type { Digests } from "../schema/Digests.ts"
 import type { EntryList } from "../schema/EntryList.ts"
 import type { EntryProblem } from "../schema/Offer.ts"
 import type { ListedEntry } from "../schema/ListedEntry.ts"
@@ -65,12 +66,15 @@ export const sentFate = (
     readonly failed: ReadonlyMap<number, string>
     readonly taken: Ranges | undefined
     readonly safe: SafeCount
+    readonly digests: Digests
   }
 ): Fate => {
   const reason = known.failed.get(at)
   if (reason !== undefined) return { state: "failed", reason, digest: null }
   if (known.taken !== undefined && !known.taken.has(at)) return plain("notTaken")
   if (!known.isAccepted) return plain("offered")
+  const first = entries.firstBlock(at)
   const count = entries.blockCount(at)
-  return plain(count > 0 && known.safe.has(entries.firstBlock(at), count) ? "done" : "taken")
+  if (count === 0 || !known.safe.has(first, count)) return plain("taken")
+  return { state: "done", reason: null, digest: known.digests.over(first, count) ?? null }
 }

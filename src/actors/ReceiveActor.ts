@@ -16,6 +16,7 @@ import { type ConflictPolicy, renamedOf, type TransferPriority } from "../schema
 import type { FileStoreError } from "../services/FileStore.ts"
 import { without } from "./Choice.ts"
 import { DataLane, LaneError } from "./DataLane.ts"
+import { digestOf } from "./FilesDigest.ts"
 import { type Kept, ReceivedFiles } from "./ReceivedFiles.ts"
 import type { Unreadable } from "./ReceiveJournal.ts"
 import type { Intake } from "./Intake.ts"
@@ -358,6 +359,11 @@ class Receiver implements Hearing {
         renamed: renamedOf(names),
         ...(skipped === 0 ? {} : { skipped })
       })
+      const { intake } = this.files
+      if (outcome.state === "done" && intake !== undefined) {
+        const { digests, entries, leftOut } = intake
+        this.record.digest = yield* digestOf(entries, digests, (at) => !leftOut.has(at))
+      }
       yield* this.files.finish(outcome)
       yield* this.actor.tell(ReceiveMessage.Published({ outcome }))
     })

@@ -7,9 +7,15 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import type * as Scope from "effect/Scope"
-import type { Digests } from "../schema/Digests.ts"
 import { EntryList } from "../schema/EntryList.ts"
-import { blocksPerRecord, type JournalRecord, journalVersion, packDigests, rangesPerRecord } from "../schema/Journal.ts"
+import {
+  blockRecords,
+  inRecords,
+  type JournalRecord,
+  journalVersion,
+  packDigests,
+  rangesPerRecord
+} from "../schema/Journal.ts"
 import type { ConflictPolicy, Transfer as View } from "../schema/Offer.ts"
 import { type Range, Ranges } from "../schema/Ranges.ts"
 import type { FileStore, FileStoreError, Move, Staging } from "../services/FileStore.ts"
@@ -98,7 +104,7 @@ export class ReceiveJournal {
     written: ReadonlyArray<Range>,
     same: ReadonlyArray<Range>
   ): Effect.Effect<void, FileStoreError> =>
-    Effect.suspend(() => this.append([...blockRecords(intake, written), ...sameRecords(intake, same)]))
+    Effect.suspend(() => this.append([...blockRecords(intake.digests, written), ...sameRecords(intake, same)]))
 
   readonly failed = (entry: number, reason: string): Effect.Effect<void, FileStoreError> =>
     this.append([{ _tag: "Failed", entry, reason }], { isLazy: true })
@@ -166,30 +172,6 @@ const movesPerRecord = 500
 
 function* inParts<A>(all: ReadonlyArray<A>): Generator<ReadonlyArray<A>> {
   for (let at = 0; at < all.length; at += movesPerRecord) yield all.slice(at, at + movesPerRecord)
-}
-
-/** Runs that are each short enough for one record. */
-function* inRecords(ranges: ReadonlyArray<Range>): Generator<Range> {
-  for (const [start, total] of ranges) {
-    for (let first = start; first < start + total; first += blocksPerRecord) {
-      yield [first, Math.min(blocksPerRecord, start + total - first)]
-    }
-  }
-}
-
-export function* blockRecords(
-  { digests }: { readonly digests: Digests },
-  ranges: ReadonlyArray<Range>
-): Generator<JournalRecord> {
-  for (const [first, count] of inRecords(ranges)) {
-    const known: Array<Uint8Array> = []
-    for (let number = first; number < first + count; number++) {
-      const digest = digests.get(number)
-      if (digest === undefined) break
-      known.push(digest)
-    }
-    if (known.length > 0) yield { _tag: "Blocks", first, digests: packDigests(known) }
-  }
 }
 
 function* sameRecords({ counterparts, digests, entries }: Intake, ranges: ReadonlyArray<Range>) {

@@ -9,17 +9,27 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import { limits } from "../config.ts"
 import type { EntryList } from "../schema/EntryList.ts"
-import type { JournalRecord } from "../schema/Journal.ts"
+import { blockRecords, type JournalRecord } from "../schema/Journal.ts"
 import { type Transfer as View } from "../schema/Offer.ts"
 import { Ranges } from "../schema/Ranges.ts"
 import type { Source } from "../services/FileStore.ts"
 import * as TransferArchive from "../services/TransferArchive.ts"
 import { DataLane, LaneError } from "./DataLane.ts"
+import { digestOf, disagreement } from "./FilesDigest.ts"
 import { listing, sentFate } from "./Listing.ts"
 import { SafeCount } from "./SafeCount.ts"
 import { readSending } from "./SendLetters.ts"
 import { serve } from "./SendLane.ts"
-import { answered, type Inbound, live, type Mailbox, makeActor, refused, type Tools } from "./TransferActor.ts"
+import {
+  answered,
+  type Ending,
+  type Inbound,
+  live,
+  type Mailbox,
+  makeActor,
+  refused,
+  type Tools
+} from "./TransferActor.ts"
 import type { TransferRecord } from "./TransferBook.ts"
 import { type SendAction, SendMessage, sending, shownSending, stepSending } from "./SendState.ts"
 import type { Walk } from "./Walk.ts"
@@ -51,7 +61,8 @@ export const sendActor = Effect.fn("SendActor")(function* (
   let isAccepted = kept?.isAccepted ?? false
   record.listing = (part) => {
     if (!isListed) return undefined
-    const known = { isAccepted, failed, taken: allTaken, safe: countOf(walk.entries) }
+    const { digests } = tools.reads.of(walk.entries)
+    const known = { isAccepted, failed, taken: allTaken, safe: countOf(walk.entries), digests }
     return listing(walk.entries, walk.problems, (at) => sentFate(walk.entries, at, known), part)
   }
   const opened = yield* Deferred.make<Source>()
@@ -64,6 +75,7 @@ export const sendActor = Effect.fn("SendActor")(function* (
         for (const [first, count] of kept?.safe ?? []) safe.add(first, count)
         show(safe)
         isListed = true
+        if (kept !== undefined) tools.reads.of(walk.entries).digests.merge(kept.digests)
         for (const [entry, reason] of failed) tools.book.problem(record, walk.entries.path(entry), reason)
         return actor.tell(SendMessage.Listed())
       }
@@ -90,6 +102,7 @@ export const sendActor = Effect.fn("SendActor")(function* (
           },
           onSafe: (ranges) => {
             keep.note({ _tag: "Safe", ranges })
+            for (const blocks of blockRecords(tools.reads.of(entries).digests, ranges)) keep.note(blocks)
             const safe = countOf(entries)
             for (const [first, count] of ranges) safe.add(first, count)
             show(safe)
@@ -143,7 +156,7 @@ export const sendActor = Effect.fn("SendActor")(function* (
     }
   }
 
-  return yield* live(tools, record, mailbox, {
+  const ending = yield* live(tools, record, mailbox, {
     initial: { ...sending(options.peerUp), accepted: kept?.isAccepted ?? false },
     step: stepSending,
     shown: shownSending,
@@ -156,13 +169,21 @@ export const sendActor = Effect.fn("SendActor")(function* (
     },
     act: (action, inbound) => Effect.asVoid(act(action, inbound))
   })
+  if (ending.outcome.state !== "done" || !isListed || failed.size > 0) return ending
+  const { entries } = walk
+  const isTaken = (at: number) => allTaken?.has(at) ?? true
+  const bad = disagreement(record, yield* digestOf(entries, tools.reads.of(entries).digests, isTaken))
+  if (bad === undefined) return ending
+  yield* Effect.logError(bad.error)
+  yield* actor.say(bad.frame)
+  return { ...ending, outcome: { state: "failed", error: bad.error } } satisfies Ending
 }, Effect.scoped)
 
 export interface SendOptions {
   readonly peerUp: boolean
   readonly walk: Walk
   /** What an earlier run left of it. */
-  readonly kept?: Pick<TransferArchive.Left, "isAccepted" | "safe" | "failed">
+  readonly kept?: Pick<TransferArchive.Left, "isAccepted" | "safe" | "failed" | "digests">
 }
 
 /** Notes that may wait to be written. More are dropped: what is not noted is only asked or shown again. */

@@ -95,6 +95,7 @@ const outcomeOf = (frame: FrameOf<"TransferDone">, state: Sending, tools: Tools,
     record.bytes = record.view.totalBytes
     record.filesDone = record.view.files
   }
+  record.digest = frame.digest
   const names = frame.published ?? []
   record.view = { ...record.view, published: names.map(({ name }) => name), renamed: renamedOf(names) }
   return { state: frame.outcome, error: frame.error === "" ? null : frame.error }

@@ -207,6 +207,7 @@ export const live = <State extends Stateful, Message, Action>(
     let state = machine.initial
     while (true) {
       const letter = yield* Queue.take(mailbox)
+      if (letter._tag === "Frame" && letter.frame._tag === "Offer") record.isAsked = false
       if (letter._tag === "Person" && machine.weigh !== undefined) yield* machine.weigh(letter, state)
       const message = letter._tag === "Own" ? Option.some(letter.message) : machine.read(letter, state)
       let actions: ReadonlyArray<Action> = []

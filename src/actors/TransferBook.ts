@@ -12,7 +12,7 @@ import type * as Queue from "effect/Queue"
 import { limits } from "../config.ts"
 import { Event } from "../schema/Event.ts"
 import type { Frame, FrameOf } from "../schema/Frame.ts"
-import type { TransferId } from "../schema/Id.ts"
+import type { Bytes32, TransferId } from "../schema/Id.ts"
 import type { ListedEntry } from "../schema/ListedEntry.ts"
 import { type ConflictPolicy, isOver, type Transfer as View, type TransferPriority } from "../schema/Offer.ts"
 import type { PeerId } from "../schema/PeerId.ts"
@@ -66,6 +66,8 @@ export interface TransferRecord {
   readonly eventsAt: Array<bigint>
   /** Bytes so far, shown with the next tick. */
   bytes: number
+  /** Receiving: it was offered again, and the actor has not read that yet. */
+  isAsked: boolean
   /** What a peer that asks again is told of a transfer that is over. */
   lastWord: Frame | null
   readonly mailbox: Queue.Enqueue<Letter>
@@ -77,6 +79,8 @@ export interface TransferRecord {
   filesDone: number
   /** Receiving: what the top entries are called where they were published. */
   names: ReadonlyArray<{ readonly path: string; readonly name: string }>
+  /** Over the digests of all its files, once it is done: ours where it came here, else what the receiver says. */
+  digest: Bytes32 | undefined
   /** A part of its list, undefined while that is not known; null where there is no actor to ask. */
   listing: ((part: EntriesPart) => ReadonlyArray<ListedEntry> | undefined) | null
   /** The last tick: what speed is measured from. */
@@ -148,9 +152,11 @@ export class TransferBook {
         bytes: 0,
         names: [],
         isKept: false,
+        isAsked: false,
         staging: null,
         filesDone: 0,
         lastWord: null,
+        digest: undefined,
         listing: null,
         mark,
         speed: new Speed()

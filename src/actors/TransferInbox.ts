@@ -17,6 +17,7 @@ import type { Link } from "../services/Transport.ts"
 import { broken, DataLane } from "./DataLane.ts"
 import { manifestMax, manifestUnverifiedMax } from "./ManifestBudget.ts"
 import { receiveActor } from "./ReceiveActor.ts"
+import { finalWords } from "./TransferWords.ts"
 import { ReceiveMessage } from "./ReceiveState.ts"
 import { lanesMax } from "./SendState.ts"
 import { makeMailbox } from "./TransferActor.ts"
@@ -109,14 +110,12 @@ const offered = (runs: TransferRuns, peer: PeerId, offer: FrameOf<"Offer">): Eff
       )
     if (known !== undefined) {
       if (known.peer !== peer || known.direction !== "receive") return yield* decline("that id is taken")
-      if (!isOver(known.view.state)) return yield* deliver(known, { _tag: "Frame", frame: offer })
+      // One that is just ending answers when it has.
+      known.isAsked = !isOver(known.view.state)
+      if (known.isAsked) return yield* deliver(known, { _tag: "Frame", frame: offer })
       // It ended while the sender was away; if it can't hear this either, it asks again.
-      const { lastWord } = known
-      if (lastWord === null) return
-      // The yes may have been lost as well.
-      const yes = Frame.cases.OfferReply.make({ transfer: offer.transfer, decision: "accepted", reason: "" })
-      if (lastWord._tag === "TransferDone") yield* Effect.ignore(connection.send(peer, yes))
-      return yield* Effect.ignore(connection.send(peer, lastWord))
+      for (const word of finalWords(known)) yield* Effect.ignore(connection.send(peer, word))
+      return
     }
     const record = Option.getOrUndefined(yield* registry.get(peer))
     const policy = record?.accept ?? config.accept

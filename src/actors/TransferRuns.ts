@@ -17,6 +17,7 @@ import type { TransferStore } from "../services/TransferStore.ts"
 import { ManifestBudget } from "./ManifestBudget.ts"
 import { end, type Ending, type Tools } from "./TransferActor.ts"
 import type { Letter, TransferRecord } from "./TransferBook.ts"
+import { finalWords } from "./TransferWords.ts"
 
 export interface Parts extends Tools {
   readonly registry: PeerRegistry["Service"]
@@ -89,6 +90,15 @@ export class TransferRuns {
     return direction === "send" ? line : this.tools.reports.ended(peer, line)
   }
 
+  /** The sender came back and asked while it ended: it may not have heard. */
+  private sayAgain(record: TransferRecord): Effect.Effect<void> {
+    record.isAsked = false
+    const { connection } = this.tools
+    return Effect.forEach(finalWords(record), (word) => Effect.ignore(connection.send(record.peer, word)), {
+      discard: true
+    })
+  }
+
   /** Says how it ended, once; what an actor dies of ends its transfer and nothing else. */
   private watched(record: TransferRecord, run: Effect.Effect<Ending>): Effect.Effect<void> {
     return run.pipe(
@@ -106,6 +116,7 @@ export class TransferRuns {
           this.lists.forget(record.id)
         })
       ),
+      Effect.andThen(Effect.suspend(() => (record.isAsked ? this.sayAgain(record) : Effect.void))),
       Effect.andThen(Effect.suspend(() => this.logEnd(record.view))),
       Effect.annotateLogs({ peer: record.peer, transfer: record.id })
     )

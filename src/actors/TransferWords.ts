@@ -30,11 +30,20 @@ export const lastWordOf = (record: TransferRecord): Frame => {
   return doneOf(record, { state: state === "done" || state === "partial" ? state : "failed", error })
 }
 
+/** What a sender is told that offers again what is over here; nothing where there was no last word. */
+export const finalWords = ({ id, lastWord }: TransferRecord): ReadonlyArray<Frame> => {
+  if (lastWord === null) return []
+  // The yes may have been lost as well.
+  const yes = Frame.cases.OfferReply.make({ transfer: id, decision: "accepted", reason: "" })
+  return lastWord._tag === "TransferDone" ? [yes, lastWord] : [lastWord]
+}
+
 export const doneOf = (record: TransferRecord, outcome: Outcome): Frame =>
   Frame.cases.TransferDone.make({
     transfer: record.id,
     outcome: outcome.state === "done" || outcome.state === "partial" ? outcome.state : "failed",
     failed: record.view.problems.slice(0, 100).map(({ path, reason }) => ({ path, reason: short(reason) })),
     error: short(outcome.error ?? ""),
-    ...(record.names.length === 0 ? {} : { published: record.names.slice(0, publishedMax) })
+    ...(record.names.length === 0 ? {} : { published: record.names.slice(0, publishedMax) }),
+    ...(record.digest === undefined || outcome.state !== "done" ? {} : { digest: record.digest })
   })

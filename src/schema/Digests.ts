@@ -3,6 +3,7 @@
  * digest is taken of those of its blocks. Pure, but changed in place: one owner.
  */
 import { createHash } from "node:crypto"
+import type { EntryList } from "./EntryList.ts"
 
 const digestBytes = 32
 const chunkBlocks = 1024
@@ -33,6 +34,15 @@ export class Digests {
     return chunk?.known[at] === 1 ? chunk.bytes.subarray(at * digestBytes, (at + 1) * digestBytes) : undefined
   }
 
+  /** All that another has. */
+  merge(other: Digests): void {
+    for (const [key, { bytes, known }] of other.chunks) {
+      for (const [at, isKnown] of known.entries()) {
+        if (isKnown === 1) this.set(key * chunkBlocks + at, bytes.subarray(at * digestBytes, (at + 1) * digestBytes))
+      }
+    }
+  }
+
   /** SHA-256 over the digests of these blocks in their order, hex; undefined where one is not known. */
   over(first: number, count: number): string | undefined {
     const hash = createHash("sha256")
@@ -42,5 +52,35 @@ export class Digests {
       hash.update(digest)
     }
     return hash.digest("hex")
+  }
+}
+
+/**
+ * The digest of what a transfer has brought: SHA-256 over the digests of its files that are not empty (32 bytes each) in
+ * the order of the list. It is taken some files at a time, since there may be a million.
+ */
+export class WholeDigest {
+  private readonly hash = createHash("sha256")
+  private readonly entries: EntryList
+  private readonly digests: Digests
+  private isKnown = true
+
+  constructor(entries: EntryList, digests: Digests) {
+    this.entries = entries
+    this.digests = digests
+  }
+
+  /** The file of this entry. What has no blocks adds nothing. */
+  add(at: number): void {
+    const count = this.entries.blockCount(at)
+    if (!this.isKnown || count === 0) return
+    const digest = this.digests.over(this.entries.firstBlock(at), count)
+    if (digest === undefined) this.isKnown = false
+    else this.hash.update(digest, "hex")
+  }
+
+  /** Once, at the end; undefined where the digest of some block is not known. */
+  get bytes(): Uint8Array | undefined {
+    return this.isKnown ? this.hash.digest() : undefined
   }
 }

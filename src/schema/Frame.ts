@@ -95,7 +95,8 @@ export const Frame = Schema.TaggedUnion({
   TransferControl: { transfer: TransferId, action: Schema.Literals(["pause", "resume", "cancel"]), reason: Reason },
   /**
    * From the receiver: it is over, and how. `failed` names at most 100 entries. `published`: what the first entries at
-   * the top are called where they are now, below its receive folder.
+   * the top are called where they are now, below its receive folder. `digest`: over the digests of all files that came,
+   * where none failed (Digests.ts).
    */
   TransferDone: {
     transfer: TransferId,
@@ -108,7 +109,8 @@ export const Frame = Schema.TaggedUnion({
       Schema.Array(
         Schema.Struct({ path: bounded({ max: componentMaxBytes }), name: bounded({ max: componentMaxBytes }) })
       ).check(Schema.isMaxLength(publishedMax))
-    )
+    ),
+    digest: Schema.optionalKey(Bytes32)
   },
   /** The receiver could not reach the sender: dial me for this transfer. */
   DialMe: { transfer: TransferId, lane: Counter, attempt: Counter },

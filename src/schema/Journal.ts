@@ -9,10 +9,12 @@
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import { crc32 } from "node:zlib"
+import type { Digests } from "./Digests.ts"
 import { GroupId, TransferId } from "./Id.ts"
 import { Totals } from "./Manifest.ts"
 import { ConflictPolicy, EntryProblem, Transfer } from "./Offer.ts"
 import { PeerId } from "./PeerId.ts"
+import type { Range } from "./Ranges.ts"
 
 /** Another layout is another version; a journal of a newer one is refused, never guessed at. */
 export const journalVersion = 1
@@ -60,7 +62,10 @@ export const JournalRecord = Schema.TaggedUnion({
   LeftOut: { entries: ranges },
   /** The offer was taken. At the receiver, how names that exist are treated. */
   Accepted: { conflict: Schema.NullOr(ConflictPolicy) },
-  /** Blocks `first` on are on disk and synced; one 32-byte digest each, base64 in one piece. */
+  /**
+   * Blocks `first` on; one 32-byte digest each, base64 in one piece. At the receiver they are on disk and synced; at the
+   * sender that is what was sent.
+   */
   Blocks: { first: Count, digests: Schema.String },
   /**
    * Receiver: the sender has the same blocks as the files that are in the receive folder already. `marks`: of each of
@@ -152,4 +157,26 @@ export const packDigests = (digests: ReadonlyArray<Uint8Array>): string => Buffe
 export const unpackDigests = (packed: string): Array<Uint8Array> => {
   const bytes = Buffer.from(packed, "base64")
   return Array.from({ length: Math.floor(bytes.length / 32) }, (_, i) => bytes.subarray(i * 32, i * 32 + 32))
+}
+
+/** Runs that are each short enough for one record. */
+export function* inRecords(ranges: ReadonlyArray<Range>): Generator<Range> {
+  for (const [start, total] of ranges) {
+    for (let first = start; first < start + total; first += blocksPerRecord) {
+      yield [first, Math.min(blocksPerRecord, start + total - first)]
+    }
+  }
+}
+
+/** These blocks with their digests, each run as far as they are known. */
+export function* blockRecords(digests: Digests, ranges: ReadonlyArray<Range>): Generator<JournalRecord> {
+  for (const [first, count] of inRecords(ranges)) {
+    const known: Array<Uint8Array> = []
+    for (let number = first; number < first + count; number++) {
+      const digest = digests.get(number)
+      if (digest === undefined) break
+      known.push(digest)
+    }
+    if (known.length > 0) yield { _tag: "Blocks", first, digests: packDigests(known) }
+  }
 }

@@ -6,9 +6,10 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { Digests } from "../schema/Digests.ts"
 import { EntryList } from "../schema/EntryList.ts"
 import type { GroupId } from "../schema/Id.ts"
-import { type JournalRecord, journalVersion } from "../schema/Journal.ts"
+import { type JournalRecord, journalVersion, unpackDigests } from "../schema/Journal.ts"
 import type { Transfer as View } from "../schema/Offer.ts"
 import type { Range } from "../schema/Ranges.ts"
 import type { Archive, FileStore, FileStoreError, Picked } from "./FileStore.ts"
@@ -24,6 +25,8 @@ export interface Left {
   readonly isAccepted: boolean
   readonly safe: ReadonlyArray<Range>
   readonly failed: ReadonlyMap<number, string>
+  /** Sending: of the blocks that are safe. */
+  readonly digests: Digests
   /** Receiving: where the data is. */
   readonly staged: RecordOf<"Staged"> | undefined
   /** How many runs went on with it. */
@@ -74,6 +77,7 @@ const readOne = Effect.fnUntraced(function* (archive: Archive, writtenAt: number
   let runs = 0
   const safe: Array<Range> = []
   const failed = new Map<number, string>()
+  const digests = new Digests()
   yield* readJournal(archive.journal, (record) => {
     switch (record._tag) {
       case "Begun":
@@ -91,6 +95,9 @@ const readOne = Effect.fnUntraced(function* (archive: Archive, writtenAt: number
       case "Safe":
         safe.push(...record.ranges)
         break
+      case "Blocks":
+        for (const [i, digest] of unpackDigests(record.digests).entries()) digests.set(record.first + i, digest)
+        break
       case "Failed":
         failed.set(record.entry, record.reason)
         break
@@ -105,7 +112,7 @@ const readOne = Effect.fnUntraced(function* (archive: Archive, writtenAt: number
   })
   if (isGroup) return "group" as const
   if (begun === undefined) return undefined
-  return { begun, isAccepted, safe, failed, staged, runs, ended, writtenAt } satisfies Left
+  return { begun, isAccepted, safe, failed, digests, staged, runs, ended, writtenAt } satisfies Left
 })
 
 /** Notes that this run goes on with it; how many runs there were, this one included. */

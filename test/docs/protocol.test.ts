@@ -14,6 +14,8 @@ import { defaultPort, limits } from "../../src/config.ts"
 import { format } from "../../src/schema/Address.ts"
 import * as Announcement from "../../src/schema/Announcement.ts"
 import * as Block from "../../src/schema/Block.ts"
+import { Digests, WholeDigest } from "../../src/schema/Digests.ts"
+import { EntryList } from "../../src/schema/EntryList.ts"
 import * as Frame from "../../src/schema/Frame.ts"
 import { VerificationId } from "../../src/schema/Id.ts"
 import * as Manifest from "../../src/schema/Manifest.ts"
@@ -126,6 +128,30 @@ describe("PROTOCOL.md's test vectors", () => {
     assert.deepStrictEqual(Result.getOrThrow(Block.decodeHeader(record)), { kind: "block", length: 46 })
     assert.deepStrictEqual(Result.getOrThrow(Block.decodeBlockHead(record.subarray(Block.headerBytes))), head)
     assert.deepStrictEqual(Block.encodeBlockHead({ ...head, length: 6 }), record.slice(0, 45))
+  })
+
+  it("digests of files", () => {
+    const contents = [Buffer.from("hello\n"), Buffer.alloc(1_048_577), Buffer.alloc(0)]
+    const list = new EntryList(0)
+    const digests = new Digests()
+    const whole = new WholeDigest(list, digests)
+    const found = contents.map((content, at) => {
+      const path = RelativePath.RelativePath.make(`f${at}`)
+      list.append({ path, kind: "f", size: content.length, mtime: 0, executable: false })
+      for (let number = list.firstBlock(at); number < list.totals.blocks; number++) {
+        const { length, offset } = list.place(number) ?? { length: 0, offset: 0 }
+        digests.set(
+          number,
+          createHash("sha256")
+            .update(content.subarray(offset, offset + length))
+            .digest()
+        )
+      }
+      whole.add(at)
+      return digests.over(list.firstBlock(at), list.blockCount(at))
+    })
+    const of = base32(whole.bytes ?? new Uint8Array())
+    assert.deepStrictEqual(block("text", "digests").trim().split("\n"), [...found, of])
   })
 
   it("an announcement", () => {
