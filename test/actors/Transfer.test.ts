@@ -230,7 +230,7 @@ describe("a transfer", () => {
 })
 
 describe("a transfer that is cut", () => {
-  const size = 24 * mebi
+  const size = 16 * mebi
 
   quietly("goes on by another data link, without asking again for what is here", () =>
     Effect.gen(function* () {

@@ -221,7 +221,7 @@ export const idle = (node: TransferNode, id: TransferId) => node.until((view) =>
 
 /** A test in real time (the files are real) that logs only what went wrong. */
 export const quietly = <A, E>(name: string, test: () => Effect.Effect<A, E, Scope.Scope>) =>
-  it.live(name, () => test().pipe(Effect.provideService(References.MinimumLogLevel, "Error")), 20_000)
+  it.live(name, () => test().pipe(Effect.provideService(References.MinimumLogLevel, "Error")), 30_000)
 
 /** `size` bytes that are the same for the same seed, and compress badly. */
 export const noise = (seed: number, size: number): Buffer => {
