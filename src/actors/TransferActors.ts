@@ -52,9 +52,10 @@ const make = Effect.gen(function* () {
     walks: yield* FiberMap.make<GroupId, void>()
   })
   const { connection } = runs.tools
-  // Before any session: the first thing that is said in one is what there is to go on with.
-  yield* goOn(runs)
+  // Sessions may begin while a slow disk is read: what is said in them waits here, and is dealt with only once it is
+  // known what there is to go on with, since that is the first thing to be said in return.
   const inbox = yield* connection.inbox(...inboxTags)
+  yield* goOn(runs)
   for (const peer of yield* connection.connected) runs.up.add(peer)
   yield* Effect.forkScoped(
     Effect.gen(function* () {

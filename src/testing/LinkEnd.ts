@@ -14,7 +14,7 @@ import type { Kind } from "./History.ts"
 import type { Medium } from "./Medium.ts"
 import type { SimulatedRandom } from "./SimulatedRandom.ts"
 import { micros } from "./Plan.ts"
-import type { Place } from "./Topology.ts"
+import { notice, type Place } from "./Topology.ts"
 
 /** Bytes written and not yet read in one direction: what two kernels would hold. */
 export const windowBytes = 256 * 1024
@@ -32,6 +32,11 @@ const closeWait = micros("1 second")
 interface Segment {
   readonly isReset: boolean
   readonly arrive: () => void
+}
+
+interface Underway extends Segment {
+  /** `#drops` when it was sent. */
+  readonly drops: number
 }
 
 /** What an end knows of its link. */
@@ -54,13 +59,15 @@ export class LinkEnd {
   #transit = 0
   #lastArrival = 0
   #lineFree = 0
-  #held: Array<Segment> = []
+  #held: Array<Underway> = []
   #writer: (() => void) | undefined
   #finished: Deferred.Deferred<void> | undefined
   /** Why writes fail, once they do. */
   over: LinkClosed | undefined
   /** Nobody owns it any more. */
   isGone = false
+  /** Counts its ends with its machine: what it had sent before is not sent again. */
+  #drops = 0
 
   constructor(link: Between, place: Place, name: string, random: SimulatedRandom) {
     this.#link = link
@@ -90,7 +97,7 @@ export class LinkEnd {
     if (this.#writer === undefined || (this.over === undefined && !this.#hasRoom())) return
     const resume = this.#writer
     this.#writer = undefined
-    resume()
+    notice(this.place.host, resume)
   }
 
   private readonly awaitRoom = Effect.callback<void>((resume) => {
@@ -140,14 +147,15 @@ export class LinkEnd {
     const now = timeline.now()
     this.#lineFree = Math.max(now, this.#lineFree) + (size * 1_000_000) / (conditions.bandwidth ?? Infinity)
     const jitter = conditions.jitter === 0 ? 0 : this.#random.next() * conditions.jitter
+    const underway = { ...segment, drops: this.#drops }
     this.#lastArrival = Math.max(this.#lastArrival, Math.round(this.#lineFree + conditions.latency + jitter))
-    timeline.schedule(this.#lastArrival - now, () => this.#arrive(segment))
+    timeline.schedule(this.#lastArrival - now, () => this.#arrive(underway))
   }
 
-  #arrive(segment: Segment): void {
-    if (this.#link.isHalfOpen) return this.#link.note("vanished", this)
+  #arrive(segment: Underway): void {
+    if (this.#link.isHalfOpen || segment.drops !== this.#drops) return this.#link.note("vanished", this)
     const isWhole = this.#link.medium.topology.reaches(this.place, this.#far.place)
-    if (isWhole && this.#held.length === 0) return segment.arrive()
+    if (isWhole && this.#held.length === 0) return notice(this.#far.place.host, segment.arrive)
     // What comes while others still wait to be sent again has to wait with them.
     if (isWhole || !segment.isReset) this.#held.push(segment)
   }
@@ -228,6 +236,7 @@ export class LinkEnd {
   drop(reason: string): void {
     this.#leave(new LinkClosed({ clean: false, reason }))
     this.#held = []
+    this.#drops++
   }
 
   #leave(closed: LinkClosed): void {

@@ -14,8 +14,8 @@ export interface SimulatedClock extends Clock.Clock {
   readonly halt: () => void
 }
 
-/** `skew`: milliseconds by which the time of day shown is later than the network's. */
-export const make = (timeline: Timeline, skew: () => number): SimulatedClock => {
+/** `notice` tells this clock's machine that time has come: not while it is frozen. `skew`: milliseconds by which the time of day shown is later than the network's. */
+export const make = (timeline: Timeline, skew: () => number, notice: (wake: () => void) => void): SimulatedClock => {
   const millis = () => beginning + Math.floor(timeline.now() / 1000) + skew()
   const monotonic = () => BigInt(timeline.now()) * 1000n
   const nanos = () => BigInt(beginning + skew()) * 1_000_000n + monotonic()
@@ -28,10 +28,12 @@ export const make = (timeline: Timeline, skew: () => number): SimulatedClock => 
       if (isHalted) return Effect.yieldNow
       return Effect.callback<void>((resume) => {
         const wake = () => {
-          if (sleepers.delete(wake)) resume(Effect.void)
+          sleepers.delete(wake)
+          forget()
+          resume(Effect.void)
         }
+        const forget = timeline.schedule(micros(duration), () => notice(() => sleepers.has(wake) && wake()))
         sleepers.add(wake)
-        const forget = timeline.schedule(micros(duration), wake)
         return Effect.sync(() => {
           sleepers.delete(wake)
           forget()

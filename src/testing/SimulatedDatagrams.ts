@@ -19,7 +19,7 @@ import {
 } from "../services/Datagrams.ts"
 import type { DatagramSocket, Medium } from "./Medium.ts"
 import type { SimulatedRandom } from "./SimulatedRandom.ts"
-import { ephemeralFirst, type Host, isIp, type Place, zoned } from "./Topology.ts"
+import { ephemeralFirst, type Host, isIp, notice, type Place, zoned } from "./Topology.ts"
 
 /** Datagrams that wait while one is handled; more are dropped and counted. */
 const bufferMax = 512
@@ -50,9 +50,10 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host, ran
     const socket: DatagramSocket = {
       port,
       address,
-      receive: (datagram) => {
-        if (datagram.payload.length > datagramMaxBytes || !isAlive() || !Queue.offerUnsafe(queue, datagram)) dropped++
-      }
+      receive: (datagram) =>
+        notice(host, () => {
+          if (datagram.payload.length > datagramMaxBytes || !isAlive() || !Queue.offerUnsafe(queue, datagram)) dropped++
+        })
     }
     yield* Effect.acquireRelease(
       Effect.sync(() => sockets.add(socket)),

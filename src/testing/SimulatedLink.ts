@@ -35,6 +35,8 @@ export class SimulatedLink implements LiveLink, Between {
   readonly #options: LinkOptions
   readonly #secret: Uint8Array
   isHalfOpen = false
+  /** The other side has heard of it: its end has an owner. */
+  #isAccepted = false
 
   constructor(options: LinkOptions) {
     const [from, to] = options.ends
@@ -79,7 +81,16 @@ export class SimulatedLink implements LiveLink, Between {
   }
 
   forgetIfGone(): void {
-    if (this.dialled.isGone && this.accepted.isGone) this.medium.links.delete(this)
+    if (this.dialled.isGone && (this.accepted.isGone || !this.#isAccepted)) this.medium.links.delete(this)
+  }
+
+  /** Hands the other end to `inbound` once the handshake has come there. */
+  open(inbound: (link: Link, destroy: () => void) => void): void {
+    this.dialled.open(() => {
+      this.#isAccepted = true
+      this.medium.links.add(this)
+      inbound(this.link("accepted"), () => this.accepted.destroy())
+    })
   }
 
   /** The end as its owner sees it. */

@@ -38,7 +38,7 @@ import { micros } from "./Plan.ts"
 import * as Random from "./SimulatedRandom.ts"
 import * as SimulatedTransport from "./SimulatedTransport.ts"
 import * as Timeline from "./Timeline.ts"
-import { type Conditions, type Host, Topology } from "./Topology.ts"
+import { type Conditions, type Host, notice, Topology } from "./Topology.ts"
 
 /** How a segment treats what crosses it. What is not said stays as it was. */
 export interface ConditionSettings {
@@ -94,7 +94,9 @@ export interface SimulatedNetwork {
    * and what was written waits, as under TCP: only silence tells.
    */
   readonly partition: (...groups: ReadonlyArray<ReadonlyArray<string>>) => void
-  /** Undoes every partition: what waited arrives. */
+  /** From now on nothing gets from these hosts to those, though it does the other way: as with a bad firewall. */
+  readonly oneWay: (from: ReadonlyArray<string>, to: ReadonlyArray<string>) => void
+  /** Undoes every partition and every `oneWay`: what waited arrives. */
   readonly heal: () => void
   /** Resets every link between two hosts, at both ends. */
   readonly cut: (one: string, other: string) => void
@@ -107,8 +109,16 @@ export interface SimulatedNetwork {
   /** Gives a host a card on a segment, or plugs in the one it had. */
   readonly plug: (host: string, segment: string) => void
   readonly unplug: (host: string, segment: string) => void
+  /** Its card on this segment gets new addresses; links at the old ones fall silent, and nobody is told. */
+  readonly renumber: (host: string, segment: string) => void
+  /** Its processes stop as by SIGSTOP: the kernel still takes what fits its buffers, but nothing is read or written. */
+  readonly freeze: (host: string) => void
+  /** They go on, and notice all at once what they missed. */
+  readonly thaw: (host: string) => void
   /** Something that is no node listens on that TCP port of the host. */
   readonly stranger: (host: string, port: number) => void
+  /** Tells the processes of a host something, once they are not frozen. */
+  readonly notice: (host: string, happened: () => void) => void
   /** Simulated time, and what will happen in it. */
   readonly timeline: Timeline.Timeline
   /** What happened on the wire so far, oldest first; only the newest `historyMax`. */
@@ -119,6 +129,8 @@ export interface SimulatedNetwork {
   readonly fingerprint: () => string
   /** Links that have an end somewhere: 0 when all is cleaned up. */
   readonly linkCount: () => number
+  /** What is open somewhere: all 0 when all is cleaned up. */
+  readonly open: () => { readonly links: number; readonly listeners: number; readonly sockets: number }
 }
 
 const applied = (before: Conditions, settings: ConditionSettings): Conditions => ({
@@ -226,6 +238,11 @@ export const make = Effect.fnUntraced(function* (
       verb("partition", groups.map((group) => group.join(" ")).join(" | "))
       topology.partition(groups)
     },
+    oneWay: (from, to) => {
+      for (const name of [...from, ...to]) known(name)
+      verb("oneWay", `${from.join(" ")} | ${to.join(" ")}`)
+      topology.oneWay(from, to)
+    },
     heal: () => {
       verb("heal", "")
       topology.heal()
@@ -244,6 +261,7 @@ export const make = Effect.fnUntraced(function* (
       const killed = known(name)
       killed.up = false
       killed.boot++
+      killed.held = null
       for (const key of medium.listeners.keys()) if (key.startsWith(`${name}:`)) medium.listeners.delete(key)
       medium.sockets.get(killed)?.clear()
       for (const link of medium.links) link.lose(killed)
@@ -262,6 +280,22 @@ export const make = Effect.fnUntraced(function* (
       verb("unplug", `${name} ${segment}`)
       topology.unplug(known(name), topology.segment(segment))
     },
+    renumber: (name, segment) => {
+      verb("renumber", `${name} ${segment}`)
+      topology.renumber(known(name), topology.segment(segment))
+    },
+    freeze: (name) => {
+      verb("freeze", name)
+      known(name).held ??= []
+    },
+    thaw: (name) => {
+      verb("thaw", name)
+      const host = known(name)
+      const held = host.held ?? []
+      host.held = null
+      for (const happened of held) happened()
+    },
+    notice: (name, happened) => notice(known(name), happened),
     stranger: (name, port) => {
       verb("stranger", `${name} ${port}`)
       medium.listeners.set(portKey(known(name), port), { id: null, inbound: (_link, destroy) => destroy() })
@@ -270,6 +304,11 @@ export const make = Effect.fnUntraced(function* (
     history: () => history.happenings,
     transcript: () => history.text,
     fingerprint: () => history.fingerprint,
-    linkCount: () => medium.links.size
+    linkCount: () => medium.links.size,
+    open: () => ({
+      links: medium.links.size,
+      listeners: medium.listeners.size,
+      sockets: [...medium.sockets.values()].reduce((sum, of) => sum + of.size, 0)
+    })
   }
 })

@@ -66,6 +66,11 @@ export interface SimulatedPeer {
   readonly stop: Effect.Effect<void>
   /** The machine stops at once, as when its plug is pulled: no goodbye, and what the disk had not synced is lost. */
   readonly kill: Effect.Effect<void>
+  /** Stops it in order and starts it again. */
+  readonly restart: Effect.Effect<void, ListenError | DatabaseError>
+  /** It stands still as by SIGSTOP until it is thawed: nothing is sent, read or noticed. Ask nothing of it meanwhile. */
+  readonly freeze: () => void
+  readonly thaw: () => void
   /** Sets its time of day; deadlines do not notice. */
   readonly skewClock: (by: Duration.Input) => void
   /** From now on each piece of work on its disk takes this many milliseconds. */
@@ -121,7 +126,11 @@ export const make = Effect.fnUntraced(function* (
     if (current !== undefined) return
     if (isDead) network.boot(name)
     isDead = false
-    const clock = SimulatedClock.make(network.timeline, () => skew)
+    const clock = SimulatedClock.make(
+      network.timeline,
+      () => skew,
+      (wake) => network.notice(name, wake)
+    )
     const scope = yield* Scope.fork(parent)
     const context = yield* Layer.buildWithScope(whole(clock), scope).pipe(
       Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
@@ -177,6 +186,9 @@ export const make = Effect.fnUntraced(function* (
     start,
     stop,
     kill,
+    restart: Effect.andThen(stop, start),
+    freeze: () => network.freeze(name),
+    thaw: () => network.thaw(name),
     skewClock: (by) => {
       skew = Math.round(Duration.toMillis(Duration.fromInputUnsafe(by)))
     },

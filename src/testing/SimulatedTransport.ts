@@ -19,7 +19,7 @@ import { DialError, type Link, ListenError, type Protocol, Transport } from "../
 import { type Medium, portKey } from "./Medium.ts"
 import { micros } from "./Plan.ts"
 import { SimulatedLink } from "./SimulatedLink.ts"
-import { ephemeralFirst, type Host, type Place, zoned } from "./Topology.ts"
+import { ephemeralFirst, type Host, notice, type Place, zoned } from "./Topology.ts"
 
 /** TCP asks again after one second, then after twice as long, and so on. */
 const askAgain = micros("1 second")
@@ -97,6 +97,18 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
     }
   })
 
+  /** Waits while the processes of a host are frozen. */
+  const awake = (of: Host) =>
+    Effect.callback<void>((resume) => {
+      let isWanted = true
+      notice(of, () => {
+        if (isWanted) resume(Effect.void)
+      })
+      return Effect.sync(() => {
+        isWanted = false
+      })
+    })
+
   const connect = Effect.fnUntraced(function* (address: Address, options: Parameters<Transport["Service"]["dial"]>[1]) {
     const failed = (problem: DialError["problem"], detail: string) =>
       Effect.fail(new DialError({ problem, address: format(address), detail }))
@@ -110,7 +122,9 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
     const target = medium.listeners.get(portKey(to.host, address.port))
     yield* pass(to, from)
     if (target === undefined) return yield* failed("refused", "nothing listens there")
-    yield* roundTrip
+    // Up to here it was the kernels.
+    yield* Effect.andThen(awake(to.host), roundTrip)
+    yield* awake(host)
     if (target.id === null) return yield* failed("notKith", "it does not speak TLS 1.3 with a certificate")
     if (target.id === id) return yield* failed("self", "its key is our own")
     if (options.expect !== undefined && target.id !== options.expect) {
@@ -143,7 +157,12 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
           { place: to, port: address.port, id: targetId, remote: tcp(zoned(from.address, to.card), port) }
         ]
       })
-      made.dialled.open(() => target.inbound(made.link("accepted"), () => made.accepted.destroy()))
+      made.open((link, destroy) => {
+        // Whoever listened may have ended meanwhile.
+        const isThere = medium.listeners.get(portKey(to.host, address.port)) === target
+        if (isThere) target.inbound(link, destroy)
+        else destroy()
+      })
       return made
     })
     const made = yield* Effect.acquireRelease(open, (made) => Effect.sync(() => made.dialled.destroy()))

@@ -8,10 +8,11 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import type * as Fiber from "effect/Fiber"
+import { FiberRuntimeMetrics, type FiberRuntimeMetricsService } from "effect/Metric"
 import * as References from "effect/References"
 import * as Scheduler from "effect/Scheduler"
 import { micros, Plan } from "./Plan.ts"
@@ -91,6 +92,17 @@ class Tasks implements Scheduler.Scheduler, Scheduler.SchedulerDispatcher {
   }
 }
 
+/** Counts the fibers that live. */
+class Census implements FiberRuntimeMetricsService {
+  alive = 0
+  recordFiberStart(): void {
+    this.alive++
+  }
+  recordFiberEnd(): void {
+    this.alive--
+  }
+}
+
 /** Why a world came to an end before its effect did. */
 export class Stuck extends Error {
   override readonly name = "Stuck"
@@ -99,7 +111,17 @@ export class Stuck extends Error {
 export interface Options {
   /** Simulated time after which what still runs is a defect; an hour unless told otherwise. */
   readonly within?: Duration.Input
+  /** Called before each moment in which something happens: for a test that wants real time to pass there. */
+  readonly onMoment?: () => void
 }
+
+/** What is alive in the world an effect runs in. Outside of one, nothing. */
+export const Alive = Context.Reference<{
+  /** Fibers, that of the reader included. */
+  readonly fibers: () => number
+  /** Timers, and what is under way on networks. */
+  readonly planned: () => number
+}>("kith/testing/Alive", { defaultValue: () => ({ fibers: () => 0, planned: () => 0 }) })
 
 /**
  * Runs an effect in a world of its own and returns how it ended. `Effect.sleep` in it lets simulated time pass.
@@ -108,24 +130,25 @@ export interface Options {
 export const runExit = <A, E>(effect: Effect.Effect<A, E>, options: Options = {}): Exit.Exit<A, E> => {
   const time = new SimulatedTime()
   const tasks = new Tasks()
+  const census = new Census()
   const end = micros(options.within ?? "1 hour")
   const services = Context.make(Clock.Clock, time).pipe(
     Context.add(Scheduler.Scheduler, tasks),
-    Context.add(References.TracerEnabled, false)
+    Context.add(References.TracerEnabled, false),
+    Context.add(FiberRuntimeMetrics, census),
+    Context.add(Alive, { fibers: () => census.alive, planned: () => time.planned })
   )
   const fiber = Effect.runForkWith(services)(effect)
-  while (fiber.pollUnsafe() === undefined) {
+  while (true) {
     tasks.flush()
-    if (fiber.pollUnsafe() !== undefined) break
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined) return exit
+    options.onMoment?.()
     if (time.step(end)) continue
-    const why =
-      time.planned > 0
-        ? `not done within ${end / 1_000_000} s of simulated time`
-        : "everyone waits for something that is not simulated"
-    return Exit.die(new Stuck(why))
+    const isLate = time.planned > 0
+    const late = `not done within ${end / 1_000_000} s of simulated time`
+    return Exit.die(new Stuck(isLate ? late : "everyone waits for something that is not simulated"))
   }
-  tasks.flush()
-  return fiber.pollUnsafe() ?? Exit.die(new Stuck("it did not end"))
 }
 
 /** The same as an effect, which may itself be run in real time. */

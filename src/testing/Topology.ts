@@ -57,6 +57,14 @@ export interface Host {
   boot: number
   /** The TCP port of the next link that is dialled from here. */
   nextPort: number
+  /** While it is frozen: what its processes do not notice yet, in order. */
+  held: Array<() => void> | null
+}
+
+/** Tells the processes of a host something: at once, or once they are thawed. */
+export const notice = (host: Host, happened: () => void): void => {
+  if (host.held === null) happened()
+  else host.held.push(happened)
 }
 
 /** An address and the card it belongs to. */
@@ -97,6 +105,9 @@ export class Topology {
   readonly #places = new Map<string, Place>()
   /** Each divides the hosts: those in different groups cannot hear each other. */
   #partitions: Array<ReadonlyMap<string, number>> = []
+  /** Nothing gets from the hosts of the one list to those of the other. */
+  #deaf: Array<{ readonly from: ReadonlySet<string>; readonly to: ReadonlySet<string> }> = []
+  #cards = 0
   readonly #routed: boolean
   readonly #conditions: Conditions
 
@@ -126,7 +137,15 @@ export class Topology {
   }
 
   addHost(name: string, segments: ReadonlyArray<string>): Host {
-    const host: Host = { name, index: this.#hosts.size, cards: [loopback], up: true, boot: 0, nextPort: ephemeralFirst }
+    const host: Host = {
+      name,
+      index: this.#hosts.size,
+      cards: [loopback],
+      up: true,
+      boot: 0,
+      nextPort: ephemeralFirst,
+      held: null
+    }
     this.#hosts.set(name, host)
     for (const segment of segments) this.plug(host, this.segment(segment))
     return host
@@ -139,8 +158,22 @@ export class Topology {
       known.plugged = true
       return
     }
-    const name = `eth${host.cards.length - 1}`
-    const number = host.index + 1
+    this.#addCard(host, segment, `eth${host.cards.length - 1}`, host.index + 1)
+  }
+
+  /** Gives its card on this segment new addresses: nobody answers at the old ones any more. */
+  renumber(host: Host, segment: Segment): void {
+    const at = host.cards.findIndex((card) => card.segment === segment)
+    const [old] = at < 0 ? [] : host.cards.splice(at, 1)
+    if (old === undefined) return
+    for (const { address } of old.interfaces) this.#places.delete(address)
+    const { plugged } = old
+    old.plugged = false
+    const card = this.#addCard(host, segment, old.name, 0x8000 + ++this.#cards)
+    card.plugged = plugged
+  }
+
+  #addCard(host: Host, segment: Segment, name: string, number: number): Card {
     const ipv4 = `10.${segment.index}.${number >>> 8}.${number & 255}`
     const ipv6 = `fe80::${(segment.index + 1).toString(16)}:${number.toString(16)}`
     const card: Card = {
@@ -154,6 +187,7 @@ export class Topology {
     }
     host.cards.push(card)
     for (const address of [ipv4, ipv6]) this.#places.set(address, { host, card, address })
+    return card
   }
 
   unplug(host: Host, segment: Segment): void {
@@ -165,8 +199,14 @@ export class Topology {
     this.#partitions.push(new Map(groups.flatMap((group, index) => group.map((name) => [name, index] as const))))
   }
 
+  /** Nothing gets from these hosts to those; the other way stays as it is. */
+  oneWay(from: ReadonlyArray<string>, to: ReadonlyArray<string>): void {
+    this.#deaf.push({ from: new Set(from), to: new Set(to) })
+  }
+
   heal(): void {
     this.#partitions = []
+    this.#deaf = []
   }
 
   /** The interface with this address, as its host sees it now. */
@@ -187,6 +227,7 @@ export class Topology {
     if (!from.host.up || !to.host.up || !from.card.plugged || !to.card.plugged) return false
     if (from.host === to.host) return true
     if (this.#partitions.some((groups) => groups.get(from.host.name) !== groups.get(to.host.name))) return false
+    if (this.#deaf.some((each) => each.from.has(from.host.name) && each.to.has(to.host.name))) return false
     if (from.card.segment === to.card.segment) return true
     return this.#routed
   }

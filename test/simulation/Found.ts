@@ -1,0 +1,19 @@
+/** Scenarios that found a defect once, made small, and what it was: they are played with every run of the tests. */
+import type { Scenario } from "./Scenario.ts"
+
+export const found: Readonly<Record<string, Scenario>> = {
+  // Seed 212. The offer came while the node still read its slow disk, before anyone heard frames of transfers.
+  "an offer to a node that is starting is not lost": {
+    seed: 212,
+    nodes: 2,
+    conditions: {},
+    steps: [
+      { wait: 1000, act: { _tag: "send", node: 0, to: [1], tree: 0 } },
+      { wait: 2000, act: { _tag: "stop", node: 1 } },
+      { wait: 0, act: { _tag: "slowDisk", node: 1, millis: 149 } },
+      { wait: 0, act: { _tag: "send", node: 0, to: [1], tree: 2 } },
+      { wait: 0, act: { _tag: "start", node: 1 } },
+      { wait: 5000, act: { _tag: "say", node: 0, to: 1 } }
+    ]
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * Plays a scenario: makes the nodes, does to them what it says, makes everything whole again, gives them time, and
+ * checks what must be true meanwhile and in the end. The same scenario has the same outcome, to the byte.
+ */
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Logger from "effect/Logger"
+import { createHash } from "node:crypto"
+import { isOver } from "../../src/schema/Offer.ts"
+import { Transfer } from "../../src/services/Transfer.ts"
+import * as Simulation from "../../src/testing/Simulation.ts"
+import * as Checks from "./Checks.ts"
+import { ask, perform, start, stop, thaw } from "./Deeds.ts"
+import type { Scenario } from "./Scenario.ts"
+import * as Stages from "./Stage.ts"
+import type { Stage } from "./Stage.ts"
+
+export interface Outcome {
+  /** What was wrong; empty where nothing was. */
+  readonly failures: ReadonlyArray<string>
+  /** A sum over all that happened on the network and all that was logged. */
+  readonly fingerprint: string
+  /** To read. */
+  readonly trace: ReadonlyArray<string>
+  /** Simulated seconds. */
+  readonly seconds: number
+}
+
+/** From the moment the network is whole, every two nodes that may have a session must have one after this. */
+const connectedWithin = 75
+
+/** And everything under way must be done after this, in seconds. */
+const finishedWithin = 300
+
+/** Steps between two looks at what is always true. */
+const checkEvery = 6
+
+const whole = Effect.fnUntraced(function* (stage: Stage) {
+  const { actors, network, trace } = stage
+  trace.add("", "--- everything is made whole")
+  network.heal()
+  network.conditions({ latency: 1, jitter: 0, bandwidth: null, loss: 0, duplication: 0, reordering: 0 })
+  for (const actor of actors) {
+    thaw(actor)
+    actor.peer.slowDisk(0)
+    actor.peer.fillDisk(Number.POSITIVE_INFINITY)
+    network.plug(actor.peer.name, "lan")
+    yield* start(stage, actor)
+  }
+})
+
+const resumeAll = Effect.fnUntraced(function* (stage: Stage) {
+  for (const actor of stage.actors) {
+    const list = yield* ask(
+      stage,
+      actor,
+      "list",
+      Transfer.use((transfer) => transfer.list)
+    )
+    for (const { id, pausedBy, state } of list ?? []) {
+      if (isOver(state) || pausedBy === null || pausedBy === undefined) continue
+      yield* ask(
+        stage,
+        actor,
+        "resume",
+        Transfer.use((transfer) => transfer.resume(id))
+      )
+    }
+  }
+})
+
+/** Waits until nothing is missing any more, at most so many seconds. */
+const until = Effect.fnUntraced(function* (
+  stage: Stage,
+  seconds: number,
+  look: (stage: Stage) => Effect.Effect<ReadonlyArray<string>>
+) {
+  for (let passed = 0; ; passed++) {
+    const missing = yield* look(stage)
+    if (missing.length === 0 || stage.failures.length > 0) return
+    if (passed >= seconds) {
+      stage.failures.push(...missing.map((each) => `${each}, ${seconds} s after everything was whole`))
+      return
+    }
+    yield* Effect.sleep("1 second")
+  }
+})
+
+/** After the end of every node nothing is left: no link, socket, timer or fiber. */
+const checkLeft = Effect.fnUntraced(function* (stage: Stage, before: number) {
+  const alive = yield* Simulation.Alive
+  yield* Effect.sleep("1 minute")
+  const left = { ...stage.network.open(), timers: alive.planned(), fibers: alive.fibers() - before }
+  for (const [what, count] of Object.entries(left)) {
+    if (count > 0) stage.failures.push(`${count} ${what} are left after every node has stopped`)
+  }
+})
+
+const run = Effect.fnUntraced(function* (stage: Stage, scenario: Scenario) {
+  const alive = yield* Simulation.Alive
+  const fibers = alive.fibers()
+  for (const actor of stage.actors) yield* start(stage, actor)
+  for (const [at, { act, wait }] of scenario.steps.entries()) {
+    yield* Effect.sleep(Duration.millis(wait))
+    yield* perform(stage, act)
+    if (at % checkEvery === checkEvery - 1) yield* Checks.always(stage)
+    if (stage.failures.length > 0) return
+  }
+  yield* whole(stage)
+  yield* until(stage, connectedWithin, Checks.strangers)
+  yield* resumeAll(stage)
+  yield* until(stage, finishedWithin, Checks.unfinished)
+  yield* Checks.always(stage)
+  yield* Checks.afterwards(stage)
+  if (stage.failures.length > 0) return
+  stage.trace.add("", "--- everyone stops")
+  for (const actor of stage.actors) yield* stop(stage, actor)
+  yield* checkLeft(stage, fibers)
+})
+
+/** Plays it; `onMoment` as in Simulation.ts. */
+export const play = (scenario: Scenario, onMoment?: () => void): Outcome => {
+  let stage: Stage | undefined
+  const program = Effect.gen(function* () {
+    stage = yield* Stages.make(scenario)
+    yield* Effect.provideService(run(stage, scenario), Logger.CurrentLoggers, new Set([stage.trace.logger]))
+  })
+  const exit = Simulation.runExit(Effect.scoped(program), { within: "3 hours", ...(onMoment && { onMoment }) })
+  if (stage === undefined) throw new Error("there is no stage")
+  const { failures, network, trace } = stage
+  const ended = Exit.isFailure(exit) ? [Cause.pretty(exit.cause)] : []
+  const digest = createHash("sha256").update(trace.lines.join("\n")).digest("hex").slice(0, 16)
+  return {
+    failures: [...new Set([...failures, ...ended])],
+    fingerprint: `${network.fingerprint()}-${digest}`,
+    trace: trace.lines,
+    seconds: Math.round(network.timeline.now() / 1e6)
+  }
+}

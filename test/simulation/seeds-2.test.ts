@@ -1,0 +1,8 @@
+/** A hundred random histories of whole nodes; what must be true of each stands in Checks.ts. */
+import { describe, it } from "@effect/vitest"
+import { playSeeds } from "./Seeds.ts"
+
+describe("simulated histories", () => {
+  for (const first of [101, 126, 151, 176])
+    it(`${first} to ${first + 24}`, { timeout: 120_000 }, () => playSeeds(first, 25))
+})
