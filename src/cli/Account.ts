@@ -83,7 +83,9 @@ const when = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle:
 /** Everything about one transfer. */
 export const account = (transfer: Transfer, nameOf: Names): ReadonlyArray<string> => {
   const { bytesPerSecond, directories, files, totalBytes } = transfer
-  const contents = [count(files, "file"), count(directories, "directory", "directories"), bytes(totalBytes)].join(", ")
+  const contents =
+    (transfer.listing === true ? "so far " : "") +
+    [count(files, "file"), count(directories, "directory", "directories"), bytes(totalBytes)].join(", ")
   const left = transfer.secondsLeft ?? null
   const speed = bytesPerSecond === 0 ? "" : `, ${bytes(bytesPerSecond)}/s`
   const rows = [
@@ -93,6 +95,7 @@ export const account = (transfer: Transfer, nameOf: Names): ReadonlyArray<string
     ["state", stateOf(transfer)],
     ["progress", `${Progress.doneOf(transfer)}${speed}${left === null ? "" : `, ${duration(left)} left`}`],
     ...(transfer.priority === undefined || isOver(transfer.state) ? [] : [["priority", transfer.priority]]),
+    ...(transfer.freeBytes === undefined ? [] : [["free space", bytes(transfer.freeBytes)]]),
     ["began", when.format(transfer.startedAt)],
     ["group", transfer.group]
   ]

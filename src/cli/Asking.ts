@@ -33,14 +33,23 @@ export const help = "y takes the oldest offer, n refuses it, l lists it; with ID
 /** Entries of a list that are shown at once on the terminal of a node; the verb shows all. */
 const listedMax = 100
 
+/** Whether there is room for it, where that is known. Pure. */
+export const roomOf = ({ freeBytes, totalBytes }: Transfer): string => {
+  if (freeBytes === undefined) return ""
+  return freeBytes < totalBytes
+    ? `, where there is NOT enough room: ${Output.bytes(freeBytes)} are free`
+    : `, where ${Output.bytes(freeBytes)} are free`
+}
+
 /** The question itself: who offers what, how far they are trusted, where it would go, and what can be answered. Pure. */
 export const question = (
   transfer: Transfer,
   about: { readonly name: string; readonly trust: string; readonly into: string; readonly canAnswer: boolean }
 ): ReadonlyArray<string> => {
   const id = shortId(transfer)
+  const what = `${whatOf(transfer)}${transfer.listing === true ? " so far, and is still listing" : ""}`
   return [
-    `${about.name} (${short(transfer.peer)}, ${about.trust}) offers ${whatOf(transfer)}, to be stored in ${about.into}`,
+    `${about.name} (${short(transfer.peer)}, ${about.trust}) offers ${what}, to be stored in ${about.into}${roomOf(transfer)}`,
     about.canAnswer
       ? `  Take it? y or n, l for the list; or later: kith accept ${id}`
       : `  Take it: kith accept ${id}   Refuse it: kith decline ${id}   See it: kith transfers ${id} --list`

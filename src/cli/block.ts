@@ -19,7 +19,10 @@ export const block = Command.make(
     if (json) return yield* Output.json(blocked)
     yield* Output.line(`blocked ${inert(blocked.name)} (${short(blocked.id)})`)
   })
-).pipe(Command.withDescription("End everything with a peer and refuse it, whatever it calls itself"))
+).pipe(
+  Command.withDescription("End everything with a peer and refuse it, whatever it calls itself"),
+  Command.withExamples([{ command: "kith block bob" }])
+)
 
 export const unblock = Command.make(
   "unblock",
@@ -37,4 +40,7 @@ export const unblock = Command.make(
       was.trust === "blocked" ? `unblocked ${name}; it counts as unverified` : `${name} was not blocked`
     )
   })
-).pipe(Command.withDescription("Let a blocked peer in again, as one that is not verified"))
+).pipe(
+  Command.withDescription("Let a blocked peer in again, as one that is not verified"),
+  Command.withExamples([{ command: "kith unblock bob" }])
+)

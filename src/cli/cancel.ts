@@ -10,4 +10,7 @@ export const cancel = Command.make(
   Effect.fn("cli.cancel")(({ json, transfer }) =>
     decide(transfer, { json, done: "cancelled" }, (client, id) => client.transfers.cancel({ params: { id } }))
   )
-).pipe(Command.withDescription("End a transfer, from either side"))
+).pipe(
+  Command.withDescription("End a transfer, from either side"),
+  Command.withExamples([{ command: "kith cancel 4k2m" }])
+)

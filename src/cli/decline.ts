@@ -10,4 +10,4 @@ export const decline = Command.make(
   Effect.fn("cli.decline")(({ json, transfer }) =>
     decide(transfer, { json, done: "declined" }, (client, id) => client.transfers.decline({ params: { id } }))
   )
-).pipe(Command.withDescription("Refuse what a peer offers"))
+).pipe(Command.withDescription("Refuse what a peer offers"), Command.withExamples([{ command: "kith decline 4k2m" }]))

@@ -22,4 +22,7 @@ export const id = Command.make(
     ]
     for (const row of Output.table(rows)) yield* Output.line(row)
   })
-).pipe(Command.withDescription("Show this node's name, id and addresses"))
+).pipe(
+  Command.withDescription("Show this node's name, id and addresses"),
+  Command.withExamples([{ command: "kith id" }, { command: "kith id --json" }])
+)

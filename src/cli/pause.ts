@@ -10,4 +10,7 @@ export const pause = Command.make(
   Effect.fn("cli.pause")(({ json, transfer }) =>
     decide(transfer, { json, done: "paused" }, (client, id) => client.transfers.pause({ params: { id } }))
   )
-).pipe(Command.withDescription("Hold a transfer, from either side, until one of them resumes it"))
+).pipe(
+  Command.withDescription("Hold a transfer, from either side, until one of them resumes it"),
+  Command.withExamples([{ command: "kith pause 4k2m" }])
+)

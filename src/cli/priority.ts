@@ -20,4 +20,7 @@ export const priority = Command.make(
       client.transfers.prioritise({ params: { id }, payload: { priority } })
     )
   )
-).pipe(Command.withDescription("Say which of several transfers has its turn first"))
+).pipe(
+  Command.withDescription("Say which of several transfers has its turn first"),
+  Command.withExamples([{ command: "kith priority 4k2m high" }])
+)

@@ -16,4 +16,7 @@ export const remove = Command.make(
     )
     yield* Output.line(`removed ${inert(removed.name)} (${short(removed.id)})`)
   })
-).pipe(Command.withDescription("Disconnect from a peer and forget it"))
+).pipe(
+  Command.withDescription("Disconnect from a peer and forget it"),
+  Command.withExamples([{ command: "kith remove bob" }])
+)

@@ -10,4 +10,7 @@ export const resume = Command.make(
   Effect.fn("cli.resume")(({ json, transfer }) =>
     decide(transfer, { json, done: "resumed" }, (client, id) => client.transfers.resume({ params: { id } }))
   )
-).pipe(Command.withDescription("Let a transfer go on, whichever side held it"))
+).pipe(
+  Command.withDescription("Let a transfer go on, whichever side held it"),
+  Command.withExamples([{ command: "kith resume 4k2m" }])
+)

@@ -5,7 +5,7 @@ import * as Result from "effect/Result"
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
-import { answerOf } from "../../src/cli/Asking.ts"
+import { answerOf, question } from "../../src/cli/Asking.ts"
 import * as ChatLine from "../../src/cli/ChatLine.ts"
 import { read as readSet } from "../../src/cli/set.ts"
 import { NodeConfig } from "../../src/config.ts"
@@ -275,7 +275,25 @@ describe("without a node", () => {
 
   it.live("verbs explain themselves with examples, and shells complete them", () =>
     Effect.gen(function* () {
-      const verbs = ["peers", "say", "chat", "history", "send", "transfers", "set", "open", "doctor", "add", "up"]
+      const verbs = [
+        ...[
+          "up",
+          "id",
+          "peers",
+          "add",
+          "remove",
+          "verify",
+          "invite",
+          "join",
+          "block",
+          "unblock",
+          "say",
+          "chat",
+          "history"
+        ],
+        ...["send", "transfers", "accept", "decline", "pause", "resume", "priority", "cancel", "set", "alarms", "open"],
+        ...["doctor", "complete"]
+      ]
       const helped = Effect.fnUntraced(function* (verb: string) {
         const help = yield* run([verb, "--help"])
         assert.strictEqual(help.code, 0, verb)
@@ -326,6 +344,25 @@ describe("what is typed", () => {
       { _tag: "List", of: "4k2m" }
     ])
     for (const none of ["", "yy", "yep", "1", "hello", "y a b", "Y 4k2m"]) assert.isNull(answerOf(none))
+  })
+
+  it("about an offer names key, trust, place and room", () => {
+    const offer = aTransfer(someTransfer(1), { direction: "receive", name: "pho\u202etos", freeBytes: 5 * 2 ** 20 })
+    const about = { name: "bob", trust: "unverified", into: "./in", canAnswer: true }
+    const id = offer.id.slice(0, 8)
+    assert.deepStrictEqual(question(offer, about), [
+      `bob (${short(bob)}, unverified) offers pho\ufffdtos (3 files, 3.0 MiB), to be stored in ./in, where 5.0 MiB are free`,
+      `  Take it? y or n, l for the list; or later: kith accept ${id}`
+    ])
+    const [full = "", elsewhere] = question({ ...offer, freeBytes: 10, listing: true }, { ...about, canAnswer: false })
+    assert.include(
+      full,
+      "3.0 MiB) so far, and is still listing, to be stored in ./in, where there is NOT enough room: 10 B are free"
+    )
+    assert.strictEqual(
+      elsewhere,
+      `  Take it: kith accept ${id}   Refuse it: kith decline ${id}   See it: kith transfers ${id} --list`
+    )
   })
 
   it("as a setting, or why it is none", () => {
