@@ -29,15 +29,15 @@ const lines = Effect.gen(function* () {
       })
   )
   const iterator = reader[Symbol.asyncIterator]()
-  return Effect.promise(() => iterator.next().then(({ done, value }) => (done === true ? null : value)))
+  return { next: Effect.promise(() => iterator.next().then(({ done, value }) => (done === true ? null : value))) }
 })
 
 /** Asks until the answer is one; null where nobody can be asked. */
 const ask = Effect.gen(function* () {
-  const line = yield* lines
+  const { next } = yield* lines
   while (true) {
     yield* Output.note("Are they the same on both screens? yes or no:")
-    const typed = yield* line
+    const typed = yield* next
     if (typed === null) return null
     const answer = meaning(typed)
     if (answer !== null) return answer
