@@ -78,14 +78,21 @@ export class Reading {
 /** Files looked at in one go. */
 const lookAt = 1000
 
-/** What the journal says but the disk has not, as when someone removed it: it is asked for again. */
+/**
+ * What was written but the disk has not, as when someone removed it: it is asked for again. Returns how many files.
+ */
 export const forgetLost = Effect.fnUntraced(function* (staging: Staging, intake: Intake, { chosen }: Publication) {
   const { entries } = intake
   let looking: Array<number> = []
+  let lost = 0
   const look = Effect.gen(function* () {
     const files = looking.map((at) => ({ path: entries.path(at), size: intake.extent(at) }))
     const held = yield* staging.holds(files)
-    for (const [i, at] of looking.entries()) if (held[i] !== true) intake.forget(at)
+    for (const [i, at] of looking.entries()) {
+      if (held[i] === true) continue
+      intake.forget(at)
+      lost++
+    }
     looking = []
   })
   for (let at = 0; at < entries.length; at++) {
@@ -98,6 +105,7 @@ export const forgetLost = Effect.fnUntraced(function* (staging: Staging, intake:
     if (looking.length === lookAt) yield* look
   }
   if (looking.length > 0) yield* look
+  return lost
 })
 
 /**

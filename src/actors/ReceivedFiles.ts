@@ -14,12 +14,12 @@ import type { EntryList } from "../schema/EntryList.ts"
 import type { ConflictPolicy } from "../schema/Offer.ts"
 import type { Ranges } from "../schema/Ranges.ts"
 import { reservedTop } from "../schema/RelativePath.ts"
-import { type FileStore, FileStoreError } from "../services/FileStore.ts"
+import { type FileStore, FileStoreError, type Staging } from "../services/FileStore.ts"
 import { appendRecords } from "../services/JournalFile.ts"
 import { Intake } from "./Intake.ts"
 import { ReceiveJournal, type Reopened, type Unreadable } from "./ReceiveJournal.ts"
 import { entriesOf, isUnpublished, stayingOf, topsOf } from "./ReceivedNames.ts"
-import { forgetChanged } from "./ReceiveReading.ts"
+import { forgetChanged, forgetLost } from "./ReceiveReading.ts"
 import type { TransferRecord } from "./TransferBook.ts"
 import type { Outcome } from "./TransferState.ts"
 
@@ -65,6 +65,8 @@ export class ReceivedFiles {
   private opened: Opened | undefined
   /** One thing at a time: nothing is removed while it is being made. */
   private readonly turn = Semaphore.makeUnsafe(1)
+  /** How often the disk had less than was written. */
+  private shortfalls = 0
   private ready = Deferred.makeUnsafe<Opened>()
 
   constructor(record: TransferRecord, options: ReceivedOptions) {
@@ -199,6 +201,7 @@ export class ReceivedFiles {
       const { staging } = journal
       const { chosen, published } = journal.publication
       if ((yield* forgetChanged(staging, intake, false)) > 0) return undefined
+      if ((yield* forgetLost(staging, intake, journal.publication)) > 0) return yield* this.tryAgain(staging)
       const staying = stayingOf(intake).filter((top) => !chosen.has(top))
       if (staying.length > 0) yield* journal.publishing(staying.map((top) => ({ top, name: top })))
       const isThere = isUnpublished(journal)
@@ -228,6 +231,16 @@ export class ReceivedFiles {
       return { paths, names, failures, skipped, outcome: outcomeOf(intake, paths.length, failures[0]) }
     }
   )
+
+  /** The disk has less than it was given: once more, and then someone has to look at it. */
+  private tryAgain(staging: Staging): Effect.Effect<undefined, FileStoreError> {
+    if (this.shortfalls++ % 2 === 0) {
+      return Effect.as(Effect.logWarning("The disk has not kept what was written: that is asked for again"), undefined)
+    }
+    const path = `${staging.root}/${reservedTop}/${staging.id}`
+    const remedy = "The disk does not keep what is written to it: check the disk"
+    return Effect.fail(new FileStoreError({ path, action: "kept whole", code: "EIO", remedy }))
+  }
 
   /** It is over: keeps how, for a sender that asks again, and removes what is left. */
   finish(outcome: Outcome): Effect.Effect<void> {

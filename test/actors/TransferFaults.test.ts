@@ -197,3 +197,46 @@ describe("a fault of the receiver's disk", () => {
     })
   )
 })
+
+describe("a disk that does not keep what is written", () => {
+  /** A store that drops so many of the last parts of files, and says that it wrote them. */
+  const dropping = (times: number) => {
+    let left = times
+    const wrap = (staging: Staging): Staging => ({
+      ...staging,
+      write: (parts) => staging.write(parts.filter((part) => !part.finish || --left < 0))
+    })
+    return {
+      store: (real: FileStore["Service"]): FileStore["Service"] => ({
+        ...real,
+        stage: (id) => Effect.map(real.stage(id), wrap),
+        reopen: (root, id) => Effect.map(real.reopen(root, id), wrap)
+      }),
+      mend: () => void (left = 0)
+    }
+  }
+
+  for (const times of [1, 1_000_000]) {
+    quietly(`is found out before anything has its name, ${times === 1 ? "and asked again" : "and said"}`, () =>
+      Effect.gen(function* () {
+        const disk = dropping(times)
+        const { alice, bob } = yield* pair({ store: disk.store, settings: { lanes: 1 } })
+        yield* join(alice, bob)
+        fs.mkdirSync(path.join(alice.sources, "d"))
+        fs.writeFileSync(path.join(alice.sources, "d/large"), noise(1, 3 * mebi))
+        fs.writeFileSync(path.join(alice.sources, "d/small"), "small")
+        const [sent] = yield* alice.transfer.send([path.join(alice.sources, "d")], [bob.id])
+        assert(sent !== undefined)
+        if (times > 1) {
+          const held = yield* bob.until((view) => view.id === sent.id && view.state === "paused" && view.error !== null)
+          assert.match(held.error ?? "", /could not be kept whole \(EIO\)\. .*check the disk/)
+          assert.deepStrictEqual(fs.readdirSync(bob.received), [".kith"])
+          disk.mend()
+          yield* bob.transfer.resume(sent.id)
+        }
+        assert.strictEqual((yield* bob.over(sent.id)).state, "done")
+        assert.deepStrictEqual(treeOf(bob.received), treeOf(alice.sources))
+      })
+    )
+  }
+})
