@@ -138,7 +138,7 @@ describe("two nodes", () => {
       yield* ended(bob.node)
       const waiting = yield* alice.kith("say", "still there?", "--to", "bob")
       assert.strictEqual(waiting.code, 0)
-      assert.match(waiting.out, /^(waiting for bob|sent to bob, not confirmed yet)\n$/)
+      assert.match(waiting.out, /^(waiting for bob; it goes out when they are back|sent to bob, not confirmed yet)\n$/)
     })
   )
 })
