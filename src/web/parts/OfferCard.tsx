@@ -53,18 +53,18 @@ export const OfferCard = ({ transfer }: { readonly transfer: Transfer }) => {
       <div className="mt-4 flex gap-2">
         <Button
           look="main"
-          className="px-3.5"
+          className="px-3 whitespace-nowrap"
           busy={busy}
           onClick={() => void run((client) => client.transfers.accept({ ...byId, payload: {} }))}
         >
           Accept
         </Button>
-        <Button className="px-3.5" onClick={() => show({ _tag: "Offer", transfer: transfer.id })}>
+        <Button className="px-3 whitespace-nowrap" onClick={() => show({ _tag: "Offer", transfer: transfer.id })}>
           Look at it
         </Button>
         <Button
           look="plain"
-          className="ml-auto px-3.5"
+          className="ml-auto px-3"
           disabled={busy}
           onClick={() => void run((client) => client.transfers.decline(byId))}
         >

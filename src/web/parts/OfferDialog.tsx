@@ -23,7 +23,7 @@ import { Name } from "./PeerName.tsx"
 import { Problems } from "./Problems.tsx"
 
 const conflicts: ReadonlyArray<Option<ConflictPolicy>> = [
-  { value: "rename", label: "Keep both", hint: "the new one is numbered" },
+  { value: "rename", label: "Keep both", hint: "under another name" },
   { value: "skip", label: "Skip", hint: "what is the same stays" },
   { value: "overwrite", label: "Replace", hint: "the old one is gone" }
 ]

@@ -39,6 +39,7 @@ const figures = (transfer: Transfer): ReadonlyArray<string> => {
   const { bytes, bytesPerSecond, files, filesDone, secondsLeft, state, totalBytes } = transfer
   if (isOver(state)) return [contents(transfer), size(totalBytes)]
   return [
+    transfer.listing === true ? `${count(files)} files found so far` : "",
     bytes === 0 ? size(totalBytes) : `${size(bytes)} of ${size(totalBytes)}`,
     state === "running" && bytesPerSecond > 0 ? speed(bytesPerSecond) : "",
     typeof secondsLeft === "number" ? `${span(secondsLeft)} left` : "",
