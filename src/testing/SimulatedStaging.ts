@@ -173,7 +173,7 @@ export const makeStaging = (
           into.set(file.bytes.subarray(offset, offset + length), at)
           return true
         })
-      ).pipe(Effect.catch(() => Effect.succeed(parts.map(() => false)))),
+      ).pipe(Effect.orElseSucceed(() => parts.map(() => false))),
     publish,
     discard: work(own, "removed", () => {
       disk.remove(own)

@@ -124,6 +124,26 @@ describe("a group", () => {
     })
   )
 
+  quietly("goes on for the others where one reads very slowly", () =>
+    Effect.gen(function* () {
+      const { alice, transfers } = yield* groupOf(["bob", "carol", "slow"])
+      const slow = transfers[2]
+      assert(slow !== undefined)
+      yield* slow.node.caps.set(null, { receive: 100_000 })
+      yield* slow.node.transfer.accept(slow.id, {})
+      yield* slow.node.until((view) => view.bytes > 0)
+      const others = transfers.slice(0, 2)
+      yield* Effect.forEach(others, ({ id, node }) => node.transfer.accept(id, {}), { concurrency: "unbounded" })
+      for (const { id, node } of others) {
+        assert.strictEqual((yield* node.over(id)).state, "done")
+        assert.deepStrictEqual(treeOf(node.received), treeOf(alice.sources))
+      }
+      const view = yield* slow.node.transfer.find(slow.id)
+      assert.strictEqual(view.state, "running")
+      assert.isBelow(view.bytes, view.totalBytes / 2)
+    })
+  )
+
   quietly("says to each that a file cannot be sent, and sends the rest", () =>
     Effect.gen(function* () {
       const { alice, transfers } = yield* groupOf(["bob", "carol"])
