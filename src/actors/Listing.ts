@@ -3,7 +3,7 @@
  * what the sender left out. Pure.
  */
 import type { Digests } from "../schema/Digests.ts"
-import type { EntryList } from "../schema/EntryList.ts"
+import type { EntryList, NewEntry } from "../schema/EntryList.ts"
 import type { EntryProblem } from "../schema/Offer.ts"
 import type { ListedEntry } from "../schema/ListedEntry.ts"
 import type { Ranges } from "../schema/Ranges.ts"
@@ -17,19 +17,24 @@ const plain = (state: Fate["state"]): Fate => ({ state, reason: null, digest: nu
 
 /** At most `limit` of them, from `from` on. */
 export const listing = (
-  entries: EntryList,
+  offered: {
+    /** How many are offered in all, and those of them that are shown, from `from` on. */
+    readonly length: number
+    readonly found: ReadonlyArray<NewEntry>
+  },
   leftOut: ReadonlyArray<EntryProblem>,
   fateOf: (at: number) => Fate,
   { from, limit }: { readonly from: number; readonly limit: number }
 ): ReadonlyArray<ListedEntry> => {
-  const all = entries.length + leftOut.length
+  const all = offered.length + leftOut.length
   const shown: Array<ListedEntry> = []
   for (let index = from; index < Math.min(all, from + limit); index++) {
-    const aside = leftOut[index - entries.length]
-    if (aside === undefined) {
-      const [path, kind, size, mtime, executable] = entries.entry(index)
-      shown.push({ index, path, kind, size, mtime, executable: executable === 1, ...fateOf(index) })
-    } else {
+    const entry = offered.found[index - from]
+    const aside = leftOut[index - offered.length]
+    if (entry !== undefined) {
+      const { executable, kind, mtime, path, size } = entry
+      shown.push({ index, path, kind, size, mtime, executable, ...fateOf(index) })
+    } else if (aside !== undefined) {
       const nothing = { kind: "f", size: 0, mtime: 0, executable: false, digest: null } as const
       shown.push({ index, path: aside.path, ...nothing, state: "leftOut", reason: aside.reason })
     }

@@ -1,5 +1,5 @@
 /**
- * Memory for the lists of offers that nobody has answered yet: so much for one peer, so much for all. Whoever offers
+ * Memory, and once they are spooled disk, for the lists of offers that nobody has answered yet: so much for one peer, so much for all. Whoever offers
  * decides how long a list is, and may have as many keys as it likes. Pure: it counts, others act.
  */
 import type { MemoryRoom } from "../schema/ManifestCheck.ts"
@@ -44,7 +44,8 @@ export class ManifestBudget {
           if (held.peer === peer) ofPeer += held.bytes
         }
         return ofPeer <= peerMax && all <= this.#max
-      }
+      },
+      spooled: (bytes) => void (own.bytes = bytes)
     }
   }
 

@@ -5,18 +5,22 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Semaphore from "effect/Semaphore"
+import type { EntryProblem } from "../schema/Offer.ts"
+import type { Ranges } from "../schema/Ranges.ts"
 import { limits } from "../config.ts"
 import { Frame, type FrameOf } from "../schema/Frame.ts"
 import { ManifestCheck, type MemoryRoom } from "../schema/ManifestCheck.ts"
 import { bytesOf, type Choice, choose, without } from "./Choice.ts"
 import type { DataLane } from "./DataLane.ts"
 import type { Intake } from "./Intake.ts"
-import { listing, receivedFate } from "./Listing.ts"
+import { type Fate, listing, receivedFate } from "./Listing.ts"
+import { ListSpool } from "./ListSpool.ts"
 import type { ReceivedFiles } from "./ReceivedFiles.ts"
 import { fit, type Found, pullManifest, tooMuch, Unacceptable } from "./ReceiveManifest.ts"
 import type { Receiving } from "./ReceiveState.ts"
 import type { Tools } from "./TransferActor.ts"
-import type { Letter, PersonAction, TransferRecord } from "./TransferBook.ts"
+import type { EntriesPart, Letter, PersonAction, TransferRecord } from "./TransferBook.ts"
 
 /** Entries for which the reason is kept why they cannot be stored here. */
 const reasonsMax = 10_000
@@ -26,6 +30,13 @@ export interface ListOptions {
   readonly manifestMax: number | MemoryRoom
   /** Random, and known to nobody. */
   readonly seed: number
+}
+
+/** A list on disk, and what is to be known of it without reading it. */
+interface Spooled {
+  readonly spool: ListSpool
+  readonly leftOut: Ranges
+  readonly senderLeftOut: ReadonlyArray<EntryProblem>
 }
 
 export class OfferedList {
@@ -38,6 +49,11 @@ export class OfferedList {
   private only: ReadonlyArray<string> | undefined
   /** What a person does not take, until the answer is given. */
   private choice: Choice | undefined
+  /** Where it is while a person thinks. */
+  private spool: Spooled | undefined
+  private isAnswered = false
+  /** One thing at a time: nobody looks at what is on its way to the disk or back. */
+  private readonly turn = Semaphore.makeUnsafe(1)
   /** Why it cannot be taken now. */
   whyNot: string | undefined
   /** Why entries cannot be stored here, as far as that is kept. */
@@ -53,15 +69,64 @@ export class OfferedList {
 
   /** Shows it to whoever asks. */
   show(isAccepted: () => boolean): void {
-    this.record.listing = (part) => {
+    this.record.listing = (part) => this.turn.withPermit(this.shown(part, isAccepted))
+  }
+
+  private shown(part: EntriesPart, isAccepted: () => boolean) {
+    return Effect.gen({ self: this }, function* () {
+      const { spool } = this
       const { intake } = this.files
-      if (intake === undefined) return undefined
+      if (intake === undefined) return spool === undefined ? undefined : yield* this.shownFrom(spool, part)
       const known = { isAccepted: isAccepted(), reasons: this.unstorable }
       // What is named as a problem and was not offered is what the sender left out.
       const aside = this.record.view.problems.filter(({ path }) => intake.entries.find(path) < 0)
-      return listing(intake.entries, aside, (at) => receivedFate(intake, at, known), part)
-    }
+      const own = { length: intake.entries.length, found: intake.entries.part(part) }
+      return listing(own, aside, (at) => receivedFate(intake, at, known), part)
+    })
   }
+
+  /** From the disk, where nothing is taken yet. */
+  private shownFrom({ leftOut, senderLeftOut, spool }: Spooled, part: EntriesPart) {
+    return Effect.gen({ self: this }, function* () {
+      const own = { length: spool.length, found: yield* spool.part(part) }
+      const fate = (at: number): Fate => ({
+        state: leftOut.has(at) ? "leftOut" : "offered",
+        reason: this.unstorable.get(at) ?? null,
+        digest: null
+      })
+      return listing(own, senderLeftOut, fate, part)
+    }).pipe(
+      Effect.catch((error) => Effect.as(Effect.logWarning(`A list cannot be shown: ${error.message}`), undefined))
+    )
+  }
+
+  /** Nobody has answered yet: from now on the list is on disk. Where that cannot be, it stays in memory. */
+  readonly putAside: Effect.Effect<void> = Effect.suspend(() => this.turn.withPermit(this.spoolIt))
+
+  private readonly spoolIt = Effect.suspend(() => {
+    const { intake } = this.files
+    const { options, record, tools } = this
+    if (intake === undefined || this.isAnswered || this.spool !== undefined) return Effect.void
+    const { entries, leftOut } = intake
+    return Effect.matchEffect(ListSpool.write(tools.store, record.id, entries, options.seed), {
+      onFailure: (error) => Effect.logWarning(`The list of an offer stays in memory: ${error.message}`),
+      onSuccess: (spool) =>
+        Effect.sync(() => {
+          const senderLeftOut = record.view.problems.filter(({ path }) => entries.find(path) < 0)
+          this.spool = { spool, leftOut, senderLeftOut }
+          this.files.intake = undefined
+          this.forgetHalf()
+          if (typeof options.manifestMax !== "number") options.manifestMax.spooled(spool.bytes)
+        })
+    })
+  })
+
+  /** Removes what is on disk of it. */
+  readonly discard: Effect.Effect<void> = Effect.suspend(() => {
+    const { spool } = this
+    this.spool = undefined
+    return spool === undefined ? Effect.void : spool.spool.discard
+  })
 
   /** The sender may be another run that lists anew: half of a list is worth nothing then. */
   forgetHalf(): void {
@@ -93,7 +158,7 @@ export class OfferedList {
 
   /** A person says yes; false where that names nothing of it, or there is no room. */
   answer({ only }: Extract<PersonAction, { readonly _tag: "accept" }>): boolean {
-    if (this.whyNot !== undefined) return false
+    if (this.whyNot !== undefined || this.spool !== undefined) return false
     // A list that is not known yet is chosen from when it is.
     if (this.files.intake === undefined) this.only = only
     else if (only !== undefined && this.choice === undefined) return false
@@ -102,16 +167,47 @@ export class OfferedList {
 
   /** A person takes a part of it: finds out which before the answer is weighed. */
   weigh(letter: Letter, state: Receiving): Effect.Effect<void> {
+    return this.turn.withPermit(this.weighed(letter, state))
+  }
+
+  private weighed(letter: Letter, state: Receiving): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       this.whyNot = undefined
       if (letter._tag !== "Person" || letter.action._tag !== "accept" || state.accepted) return
+      if (!(yield* this.readBack)) return
       const { intake } = this.files
       const { conflict = this.files.conflict, only } = letter.action
       this.choice = undefined
       if (intake === undefined) return
       if (only !== undefined) this.choice = yield* choose(intake.entries, intake.leftOut, only)
       // Of what is skipped nobody knows yet how much that is.
-      if (conflict === "skip") return
+      if (conflict !== "skip") yield* this.weighRoom(intake)
+      const isPossible = this.whyNot === undefined && (only === undefined || this.choice !== undefined)
+      this.isAnswered = isPossible
+      // What is not taken waits where it was.
+      if (isPossible) yield* this.discard
+      else if (this.spool !== undefined) this.files.intake = undefined
+    })
+  }
+
+  /** The list is in memory again; false, and said why, where it cannot be read. */
+  private readonly readBack: Effect.Effect<boolean> = Effect.suspend(() => {
+    const { spool } = this
+    if (spool === undefined) return Effect.succeed(true)
+    return Effect.match(spool.spool.whole, {
+      onFailure: (error) => {
+        this.whyNot = error.message
+        return false
+      },
+      onSuccess: (entries) => {
+        this.files.learnt(entries, spool.leftOut)
+        return true
+      }
+    })
+  })
+
+  private weighRoom(intake: Intake): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
       const bytes = intake.totalBytes - (this.choice === undefined ? 0 : bytesOf(intake.entries, this.choice.refused))
       // A disk that cannot be asked is found out about when it is written to.
       const target = yield* Effect.option(this.target)

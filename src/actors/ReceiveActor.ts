@@ -66,7 +66,7 @@ export const receiveActor = Effect.fn("ReceiveActor")(function* (
   const turn = yield* Queue.sliding<boolean>(1)
   const away = yield* FiberHandle.make<void>()
   const receiver = new Receiver(tools, actor, options, { shelf, turn, away })
-  yield* Effect.addFinalizer(() => receiver.leaveTurn)
+  yield* Effect.addFinalizer(() => Effect.andThen(receiver.leaveTurn, receiver.list.discard))
   yield* Effect.forkScoped(
     Effect.forever(Effect.flatMap(Queue.take(turn), (given) => actor.tell(ReceiveMessage.Turn({ given }))))
   )
@@ -175,7 +175,7 @@ class Receiver implements Hearing {
       case "LeaveTurn":
         return this.leaveTurn
       case "Ask":
-        return Effect.forkScoped(this.ask)
+        return Effect.andThen(Effect.forkScoped(this.ask), Effect.forkScoped(this.list.putAside))
       case "Take":
         return this.worker(this.files.open)
       case "Recover":

@@ -59,12 +59,15 @@ export const sendActor = Effect.fn("SendActor")(function* (
   const { walk } = options
   let isListed = false
   let isAccepted = kept?.isAccepted ?? false
-  record.listing = (part) => {
-    if (!isListed) return undefined
-    const { digests } = tools.reads.of(walk.entries)
-    const known = { isAccepted, failed, taken: allTaken, safe: countOf(walk.entries), digests }
-    return listing(walk.entries, walk.problems, (at) => sentFate(walk.entries, at, known), part)
-  }
+  record.listing = (part) =>
+    Effect.sync(() => {
+      if (!isListed) return undefined
+      const { entries } = walk
+      const { digests } = tools.reads.of(entries)
+      const known = { isAccepted, failed, taken: allTaken, safe: countOf(entries), digests }
+      const own = { length: entries.length, found: entries.part(part) }
+      return listing(own, walk.problems, (at) => sentFate(entries, at, known), part)
+    })
   const opened = yield* Deferred.make<Source>()
 
   yield* Effect.forkScoped(

@@ -82,7 +82,7 @@ export interface TransferRecord {
   /** Over the digests of all its files, once it is done: ours where it came here, else what the receiver says. */
   digest: Bytes32 | undefined
   /** A part of its list, undefined while that is not known; null where there is no actor to ask. */
-  listing: ((part: EntriesPart) => ReadonlyArray<ListedEntry> | undefined) | null
+  listing: ((part: EntriesPart) => Effect.Effect<ReadonlyArray<ListedEntry> | undefined>) | null
   /** The last tick: what speed is measured from. */
   mark: { readonly nanos: bigint; readonly bytes: number }
   readonly speed: Speed

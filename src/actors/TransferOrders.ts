@@ -93,7 +93,8 @@ export const entries = Effect.fn("TransferOrders.entries")(function* (
   part: EntriesPart
 ) {
   const record = yield* find(runs, id)
-  const entries = isOver(record.view.state) ? undefined : record.listing?.(part)
+  const { listing } = record
+  const entries = listing === null || isOver(record.view.state) ? undefined : yield* listing(part)
   if (entries !== undefined) return entries
   return yield* new NotPossible({ transfer: record.id, action: "list", state: record.view.state })
 })

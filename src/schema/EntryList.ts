@@ -163,12 +163,26 @@ export class EntryList {
     return this.pageStarts.length
   }
 
+  /** How many entries a page has. */
+  pageLength(number: number): number {
+    return (this.pageStarts[number + 1] ?? this.count) - (this.pageStarts[number] ?? this.count)
+  }
+
   /** The entries of a page as they travel, or undefined beyond the last. */
   page(number: number): Array<Entry> | undefined {
     const start = this.pageStarts[number]
     if (start === undefined) return undefined
     const end = this.pageStarts[number + 1] ?? this.count
     return Array.from({ length: end - start }, (_, i) => this.entry(start + i))
+  }
+
+  /** At most `limit` entries from `from` on, as they were appended. */
+  part({ from, limit }: { readonly from: number; readonly limit: number }): Array<NewEntry> {
+    const count = Math.max(0, Math.min(limit, this.count - from))
+    return Array.from({ length: count }, (_, i) => {
+      const [path, kind, size, mtime, executable] = this.entry(from + i)
+      return { path, kind, size, mtime, executable: executable === 1 }
+    })
   }
 
   entry(at: number): Entry {

@@ -18,6 +18,8 @@ const show = (path: string): string => JSON.stringify(path.length > 120 ? `${pat
 export interface MemoryRoom {
   /** Whether the list may now take so much, in bytes. */
   readonly allows: (bytes: number) => boolean
+  /** It is on disk now, and takes so much there. */
+  readonly spooled: (bytes: number) => void
 }
 
 export class ManifestCheck {
