@@ -44,38 +44,86 @@ const words = ["Ada", "Bo", "Čeněk", "D'Arcy", "李", "F\u{1f600}", "node", "x
 const group = (random: SimulatedRandom, nodes: number): ReadonlyArray<number> =>
   Array.from({ length: nodes }, (_, node) => node).filter(() => random.chance(0.5))
 
-const act = (random: SimulatedRandom, nodes: number): Act => {
+/** How often each kind of thing is done, where people mostly talk and where they mostly send. */
+const weights: ReadonlyArray<readonly [kind: Act["_tag"], talk: number, bulk: number]> = [
+  ["say", 24, 6],
+  ["send", 12, 26],
+  ["kill", 6, 12],
+  ["stop", 4, 4],
+  ["start", 10, 18],
+  ["restart", 2, 4],
+  ["freeze", 3, 2],
+  ["thaw", 3, 3],
+  ["pause", 2, 2],
+  ["resume", 1, 2],
+  ["cancel", 1, 1],
+  ["block", 2, 1],
+  ["unblock", 2, 1],
+  ["verify", 1, 1],
+  ["rename", 2, 0],
+  ["partition", 4, 2],
+  ["oneWay", 2, 1],
+  ["heal", 4, 4],
+  ["cut", 3, 6],
+  ["halfOpen", 2, 2],
+  ["conditions", 2, 0],
+  ["slowDisk", 2, 2],
+  ["fillDisk", 1, 1],
+  ["skewClock", 2, 0],
+  ["renumber", 1, 1],
+  ["unplug", 1, 1],
+  ["plug", 1, 1]
+]
+
+const kindOf = (random: SimulatedRandom, isBulk: boolean): Act["_tag"] => {
+  const weight = ([, talk, bulk]: (typeof weights)[number]) => (isBulk ? bulk : talk)
+  let left = random.next() * weights.reduce((sum, each) => sum + weight(each), 0)
+  return weights.find((each) => (left -= weight(each)) < 0)?.[0] ?? "say"
+}
+
+const act = (random: SimulatedRandom, nodes: number, isBulk: boolean): Act => {
   const node = random.between(0, nodes - 1)
   const peer = (node + random.between(1, nodes - 1)) % nodes
   const which = random.between(0, 7)
-  const pick = random.between(0, 99)
-  if (pick < 24) return { _tag: "say", node, to: random.chance(0.4) ? null : peer }
-  if (pick < 36) {
-    const to = random.chance(0.3) ? group(random, nodes).filter((each) => each !== node) : [peer]
-    return { _tag: "send", node, to, tree: random.between(0, trees - 1) }
+  const _tag = kindOf(random, isBulk)
+  switch (_tag) {
+    case "say":
+      return { _tag, node, to: random.chance(0.4) ? null : peer }
+    case "send": {
+      const to = random.chance(0.3) ? group(random, nodes).filter((each) => each !== node) : [peer]
+      // Half of what is sent has a large file, so that there is a middle to be interrupted in.
+      return { _tag, node, to, tree: random.chance(0.5) ? 1 : random.between(0, trees - 1) }
+    }
+    case "pause":
+    case "resume":
+    case "cancel":
+      return { _tag, node, which }
+    case "block":
+    case "unblock":
+    case "verify":
+    case "remove":
+    case "cut":
+    case "halfOpen":
+      return { _tag, node, peer }
+    case "rename":
+      return { _tag, node, name: `${words[which] ?? ""}${random.between(0, 99)}` }
+    case "partition":
+      return { _tag, group: group(random, nodes) }
+    case "oneWay":
+      return { _tag, from: node, to: peer }
+    case "heal":
+      return { _tag }
+    case "conditions":
+      return { _tag, settings: weather(random) }
+    case "slowDisk":
+      return { _tag, node, millis: random.between(0, 200) }
+    case "fillDisk":
+      return { _tag, node, left: random.between(0, 300_000) }
+    case "skewClock":
+      return { _tag, node, seconds: random.between(-100_000, 100_000) }
+    default:
+      return { _tag, node }
   }
-  if (pick < 42) return { _tag: "kill", node }
-  if (pick < 46) return { _tag: "stop", node }
-  if (pick < 56) return { _tag: "start", node }
-  if (pick < 58) return { _tag: "restart", node }
-  if (pick < 61) return { _tag: "freeze", node }
-  if (pick < 64) return { _tag: "thaw", node }
-  if (pick < 68) return { _tag: (["pause", "resume", "cancel"] as const)[which % 3] ?? "pause", node, which }
-  if (pick < 70) return { _tag: "block", node, peer }
-  if (pick < 72) return { _tag: "unblock", node, peer }
-  if (pick < 73) return { _tag: "verify", node, peer }
-  if (pick < 75) return { _tag: "rename", node, name: `${words[which] ?? ""}${random.between(0, 99)}` }
-  if (pick < 79) return { _tag: "partition", group: group(random, nodes) }
-  if (pick < 81) return { _tag: "oneWay", from: node, to: peer }
-  if (pick < 85) return { _tag: "heal" }
-  if (pick < 88) return { _tag: "cut", node, peer }
-  if (pick < 90) return { _tag: "halfOpen", node, peer }
-  if (pick < 92) return { _tag: "conditions", settings: weather(random) }
-  if (pick < 94) return { _tag: "slowDisk", node, millis: random.between(0, 200) }
-  if (pick < 95) return { _tag: "fillDisk", node, left: random.between(0, 300_000) }
-  if (pick < 97) return { _tag: "skewClock", node, seconds: random.between(-100_000, 100_000) }
-  if (pick < 98) return { _tag: "renumber", node }
-  return { _tag: random.chance(0.5) ? "unplug" : "plug", node }
 }
 
 const weather = (random: SimulatedRandom): ConditionSettings => ({
@@ -102,8 +150,9 @@ export const generate = (seed: number): Scenario => {
   const nodes = size < 0.85 ? random.between(2, 4) : size < 0.985 ? random.between(5, 8) : random.between(9, 30)
   const most = nodes < 5 ? 40 : nodes < 9 ? 25 : 12
   const length = random.between(6, most)
-  const conditions = weather(random)
-  const steps = Array.from({ length }, () => ({ wait: wait(random), act: act(random, nodes) }))
+  const isBulk = nodes < 5 && random.chance(0.5)
+  const conditions = { ...weather(random), ...(isBulk && { bandwidth: random.between(100_000, 1_000_000) }) }
+  const steps = Array.from({ length }, () => ({ wait: wait(random), act: act(random, nodes, isBulk) }))
   return { seed, nodes, conditions, steps }
 }
 
