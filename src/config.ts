@@ -50,7 +50,7 @@ export const NodeSettings = Schema.Struct({
   /** Loopback port of the API; any free one is used when it is taken. */
   apiPort: ListenPort,
   /** Which of these nobody chose for this start: what was set in an earlier run comes before them. */
-  fallbacks: Schema.optionalKey(Schema.Array(Schema.Literals(["name", "accept"])))
+  fallbacks: Schema.optionalKey(Schema.Array(Schema.Literals(["name", "accept", "sendCap", "receiveCap"])))
 })
 export type NodeSettings = typeof NodeSettings.Type
 
@@ -76,7 +76,7 @@ export class NodeConfig extends Context.Service<NodeConfig, NodeSettings>()("kit
   ): Layer.Layer<NodeConfig> =>
     Layer.succeed(NodeConfig, {
       ...NodeConfig.defaults,
-      ...(settings.accept === undefined && { fallbacks: ["accept" as const] }),
+      fallbacks: (["accept", "sendCap", "receiveCap"] as const).filter((key) => settings[key] === undefined),
       ...settings
     })
 }

@@ -24,6 +24,7 @@ import { Events } from "../src/services/Events.ts"
 import { Identity } from "../src/services/Identity.ts"
 import { PeerRegistry } from "../src/services/PeerRegistry.ts"
 import { Profile } from "../src/services/Profile.ts"
+import { SpeedCaps } from "../src/services/SpeedCaps.ts"
 import { Transfer } from "../src/services/Transfer.ts"
 import { Transport } from "../src/services/Transport.ts"
 import { Trust } from "../src/services/Trust.ts"
@@ -66,6 +67,7 @@ const start = Effect.fnUntraced(function* (
     config: Context.get(context, NodeConfig),
     connection: Context.get(context, Connection),
     profile: Context.get(context, Profile),
+    caps: Context.get(context, SpeedCaps),
     registry,
     transfer: Context.get(context, Transfer),
     uploads: Context.get(faces, Uploads),
@@ -253,6 +255,25 @@ describe("a node that is started again", () => {
       node = yield* start(home, unchosen)
       assert.strictEqual(node.config.name, "alice")
       assert.strictEqual(node.config.accept, "nobody")
+    })
+  )
+
+  it.live("keeps to the speeds it was told while it ran, unless its start says otherwise", () =>
+    Effect.gen(function* () {
+      const home = yield* temporaryDirectory
+      let node = yield* start(home, { name: "alice" })
+      yield* node.caps.set(null, { send: 100_000, receive: 200_000 })
+      yield* node.caps.set(node.id, { send: 300_000 })
+      yield* node.stop
+      node = yield* start(home, { name: "alice", sendCap: 400_000 })
+      assert.deepStrictEqual(yield* node.caps.get(null), { send: 400_000, receive: 200_000 })
+      assert.deepStrictEqual(yield* node.caps.get(node.id), { send: 300_000, receive: null })
+      yield* node.caps.set(null, { receive: null })
+      yield* node.caps.set(node.id, { send: null })
+      yield* node.stop
+      node = yield* start(home, { name: "alice" })
+      assert.deepStrictEqual(yield* node.caps.get(null), { send: 100_000, receive: null })
+      assert.deepStrictEqual(yield* node.caps.get(node.id), { send: null, receive: null })
     })
   )
 

@@ -157,6 +157,14 @@ export const readCollector = ({ env }: Pick<Surroundings, "env">): Result.Result
 
 const defaults = NodeConfig.defaults
 
+/** Flags of what a running node is told too, and remembers. */
+const remembered = [
+  ["name", "name"],
+  ["accept", "accept"],
+  ["send-cap", "sendCap"],
+  ["receive-cap", "receiveCap"]
+] as const satisfies ReadonlyArray<readonly [Flag, keyof NodeSettings]>
+
 /** All settings of `up`. */
 export const readSettings = (typed: Typed, around: Surroundings): Result.Result<Settings, BadSetting> =>
   Result.gen(function* () {
@@ -203,7 +211,7 @@ export const readSettings = (typed: Typed, around: Surroundings): Result.Result<
       sendCap: yield* cap("send-cap"),
       receiveCap: yield* cap("receive-cap"),
       apiPort: yield* read<number>("api-port", defaults.apiPort, wholePort, port(0)),
-      fallbacks: (["name", "accept"] as const).filter((flag) => givenTo(typed, around.env, flag) === undefined)
+      fallbacks: remembered.filter(([flag]) => givenTo(typed, around.env, flag) === undefined).map(([, key]) => key)
     }
     const logFormat = yield* read<LogFormat>("log-format", "pretty", logFormats.join(" or "), oneOf(logFormats))
     return { node, logFormat, logLevel: yield* readLogLevel(typed, around) }

@@ -1,14 +1,13 @@
 /**
  * What a person may change while the node runs: its name, its status (available, busy, or away, with a text), and what
- * happens to offers. It owns these values, and keeps what was changed for the next run. Everything above it reads name and policy from `NodeConfig` as before, which
- * this layer replaces by one that always says what they are now.
+ * happens to offers. It owns these values, and keeps what was changed for the next run. Everything above it reads name
+ * and policy from `NodeConfig` as before, which this layer replaces by one that always says what they are now.
  *
  * `share` tells connected peers by the Profile frame, and ends with its scope.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import * as Queue from "effect/Queue"
 import * as Semaphore from "effect/Semaphore"
@@ -17,32 +16,10 @@ import { NodeConfig } from "../config.ts"
 import type { FrameOf } from "../schema/Frame.ts"
 import { defaultStatus, type Profile as Values, ProfileChange } from "../schema/Profile.ts"
 import { Connection } from "./Connection.ts"
-import type { DatabaseError } from "./Database.ts"
-import { SettingsStore } from "./SettingsStore.ts"
-
-/** Where what was changed survives the node. */
-interface Keeping {
-  readonly load: Effect.Effect<ProfileChange>
-  /** Returns once it is safe, or said that it is not: the change stands while the node runs. */
-  readonly save: (changed: ProfileChange) => Effect.Effect<void>
-}
-
-const nowhere: Keeping = { load: Effect.succeed({}), save: () => Effect.void }
+import { kept, type Kept, keptNowhere, type SettingsStore } from "./SettingsStore.ts"
 
 /** Everything that was changed while a node ran on this data directory. */
 const setting = { key: "profile", schema: ProfileChange }
-
-/** In the database. Nothing about it keeps a node from starting. */
-const inStore = ({ get, set }: SettingsStore["Service"]): Keeping => {
-  const warn = (error: DatabaseError) => Effect.logWarning(`The profile is not kept: ${error.message}.`)
-  return {
-    load: get(setting).pipe(
-      Effect.map(Option.getOrElse((): ProfileChange => ({}))),
-      Effect.catch((error) => Effect.as(warn(error), {}))
-    ),
-    save: (changed) => Effect.catch(set(setting, changed), warn)
-  }
-}
 
 export class Profile extends Context.Service<
   Profile,
@@ -56,19 +33,19 @@ export class Profile extends Context.Service<
 >()("kith/services/Profile") {
   /** What was changed is there after a restart, where the start itself does not say otherwise (`NodeSettings`). */
   static readonly layer: Layer.Layer<Profile | NodeConfig, never, NodeConfig | SettingsStore> = Layer.effectContext(
-    SettingsStore.use((store) => make(inStore(store)))
+    Effect.suspend(() => Effect.flatMap(kept<ProfileChange>(setting, {}), make))
   )
 
   /** Kept nowhere: it lasts as long as the node. */
   static readonly layerMemory: Layer.Layer<Profile | NodeConfig, never, NodeConfig> = Layer.effectContext(
-    Effect.suspend(() => make(nowhere))
+    Effect.suspend(() => make(keptNowhere({})))
   )
 }
 
 /** Changes that nobody has read yet: only the newest matters. */
 const changesMax = 16
 
-const make = Effect.fnUntraced(function* (keeping: Keeping) {
+const make = Effect.fnUntraced(function* (keeping: Kept<ProfileChange>) {
   const config = yield* NodeConfig
   /** What was changed in this run and earlier ones, whether or not this start overrules it. */
   let changed = yield* keeping.load

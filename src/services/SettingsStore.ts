@@ -29,6 +29,30 @@ export class SettingsStore extends Context.Service<
   )
 }
 
+/** A setting as the one service sees it that owns it: nothing about it keeps a node from starting. */
+export interface Kept<A> {
+  readonly load: Effect.Effect<A>
+  /** Returns once it is safe, or the log says that it is not: what was set stands while the node runs. */
+  readonly save: (value: A) => Effect.Effect<void>
+}
+
+/** In the database; `none` is what it is where it was never set, or cannot be read. */
+export const kept = <A>(setting: Setting<A>, none: A): Effect.Effect<Kept<A>, never, SettingsStore> =>
+  Effect.map(SettingsStore, (store) => {
+    const warn = (error: DatabaseError) =>
+      Effect.logWarning(`What was set is not kept (${setting.key}): ${error.message}.`)
+    return {
+      load: store.get(setting).pipe(
+        Effect.map(Option.getOrElse(() => none)),
+        Effect.catch((error) => Effect.as(warn(error), none))
+      ),
+      save: (value) => Effect.catch(store.set(setting, value), warn)
+    }
+  })
+
+/** Nowhere: it lasts as long as the node. */
+export const keptNowhere = <A>(none: A): Kept<A> => ({ load: Effect.succeed(none), save: () => Effect.void })
+
 const decodeRows = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ value: Schema.String })))
 
 const make = Effect.gen(function* () {

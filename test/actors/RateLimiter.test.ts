@@ -12,7 +12,8 @@ import { type Gate, RateLimiter } from "../../src/actors/RateLimiter.ts"
 import { TokenBucket } from "../../src/actors/TokenBucket.ts"
 import { NodeConfig } from "../../src/config.ts"
 import { tcp } from "../../src/schema/Address.ts"
-import { capMin, SpeedCaps } from "../../src/services/SpeedCaps.ts"
+import { capMin } from "../../src/schema/Profile.ts"
+import { SpeedCaps } from "../../src/services/SpeedCaps.ts"
 import type { Link } from "../../src/services/Transport.ts"
 import { someId } from "../Some.ts"
 import { join, noise, pair, quietly } from "./TransferNode.ts"
@@ -21,7 +22,7 @@ const [alice, bob] = [someId(1), someId(2)]
 const mebi = 1024 * 1024
 
 const caps = (settings: { readonly sendCap?: number; readonly receiveCap?: number } = {}) =>
-  SpeedCaps.layer.pipe(Layer.provide(NodeConfig.layer({ name: "a", dataDir: "/nonexistent", ...settings })))
+  SpeedCaps.layerMemory.pipe(Layer.provide(NodeConfig.layer({ name: "a", dataDir: "/nonexistent", ...settings })))
 
 /** How many bytes pass in ten seconds where as much is taken as can be. */
 const tenSeconds = (gates: ReadonlyArray<Gate>) =>

@@ -5,7 +5,7 @@ import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import type { ListedEntry } from "../../src/schema/ListedEntry.ts"
 import { TransferId } from "../../src/schema/Id.ts"
-import { capMin } from "../../src/services/SpeedCaps.ts"
+import { capMin } from "../../src/schema/Profile.ts"
 import { join, noise, pair, quietly, type TransferNode } from "./TransferNode.ts"
 
 const write = (node: TransferNode, name: string, bytes: number): void => {

@@ -141,7 +141,7 @@ export const startTransferNode = Effect.fnUntraced(function* (options: NodeOptio
     TransferActors.layer.pipe(
       Layer.provideMerge(
         Layer.mergeAll(
-          SpeedCaps.layer,
+          SpeedCaps.layerMemory,
           connection,
           store,
           registry,

@@ -5,7 +5,7 @@ import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import type { NodeSettings } from "../../src/config.ts"
 import type { FileStore } from "../../src/services/FileStore.ts"
-import { capMin } from "../../src/services/SpeedCaps.ts"
+import { capMin } from "../../src/schema/Profile.ts"
 import { join, noise, pair, quietly } from "./TransferNode.ts"
 
 const mebi = 1024 * 1024

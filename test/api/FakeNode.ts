@@ -364,7 +364,7 @@ export const layer = (settings: { readonly dataDir: string } & Partial<NodeSetti
   Layer.mergeAll(connection, chat, transfer, trust).pipe(
     Layer.provideMerge(Layer.mergeAll(identity, transport, discovery, Asked.layer)),
     Layer.provideMerge(PeerRegistry.layerMemory),
-    Layer.provideMerge(Layer.merge(alarms, SpeedCaps.layer)),
+    Layer.provideMerge(Layer.merge(alarms, SpeedCaps.layerMemory)),
     Layer.provideMerge(Profile.layerMemory),
     Layer.provideMerge(NodeConfig.layer({ name: "alice", apiPort: 0, ...settings }))
   )

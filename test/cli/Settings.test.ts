@@ -36,7 +36,7 @@ describe("settings", () => {
         sendCap: null,
         receiveCap: null,
         apiPort: 9091,
-        fallbacks: ["name", "accept"]
+        fallbacks: ["name", "accept", "sendCap", "receiveCap"]
       },
       logFormat: "pretty",
       logLevel: "info"
