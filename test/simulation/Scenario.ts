@@ -143,6 +143,17 @@ const wait = (random: SimulatedRandom): number =>
       ? random.between(300, 4000)
       : random.between(4000, 25_000)
 
+/** A send, and one end of it dies in the middle. */
+const interrupted = (random: SimulatedRandom, step: Step): ReadonlyArray<Step> => {
+  if (step.act._tag !== "send") return [step]
+  const node = random.chance(0.7) ? (step.act.to[0] ?? step.act.node) : step.act.node
+  return [
+    step,
+    { wait: random.between(500, 8000), act: { _tag: "kill", node } },
+    { wait: random.between(0, 3000), act: { _tag: "start", node } }
+  ]
+}
+
 /** The scenario of this seed. Most have few nodes and many steps: that is where things go wrong, and where they are quick. */
 export const generate = (seed: number): Scenario => {
   const random = SimulatedRandom.make(seed).fork("scenario")
@@ -151,8 +162,10 @@ export const generate = (seed: number): Scenario => {
   const most = nodes < 5 ? 40 : nodes < 9 ? 25 : 12
   const length = random.between(6, most)
   const isBulk = nodes < 5 && random.chance(0.5)
-  const conditions = { ...weather(random), ...(isBulk && { bandwidth: random.between(100_000, 1_000_000) }) }
-  const steps = Array.from({ length }, () => ({ wait: wait(random), act: act(random, nodes, isBulk) }))
+  const conditions = { ...weather(random), ...(isBulk && { bandwidth: random.between(100_000, 600_000) }) }
+  const steps = Array.from({ length }, () => ({ wait: wait(random), act: act(random, nodes, isBulk) })).flatMap(
+    (step) => (isBulk && random.chance(0.4) ? interrupted(random, step) : [step])
+  )
   return { seed, nodes, conditions, steps }
 }
 
