@@ -156,8 +156,10 @@ export const limits = {
   commitsWaitingMax: 4096,
   /** A transfer is worth several lanes from this many bytes on. */
   lanesFrom: 64 * 1024 * 1024,
-  /** Unfinished transfers with one peer, both directions together. */
+  /** Transfers from one peer that are not over; a sender offers no more at one time, and the others wait for a place. */
   transfersMax: 16,
+  /** Transfers to one peer that are not over, those that wait for a place included. */
+  sendsMax: 1000,
   /** Of those that come from one peer, so many run at once: more would only make each of them late. */
   transfersRunningMax: 4,
   /** Transfers that are over, kept to be shown. */

@@ -69,6 +69,7 @@ export const sendActor = Effect.fn("SendActor")(function* (
       return listing(own, walk.problems, (at) => sentFate(entries, at, known), part)
     })
   const opened = yield* Deferred.make<Source>()
+  yield* Effect.forkScoped(Effect.andThen(place(tools, record), actor.tell(SendMessage.Placed())))
 
   yield* Effect.forkScoped(
     Effect.matchEffect(follow(tools, record, walk, opened, actor.tell(SendMessage.Begun())), {
@@ -181,6 +182,21 @@ export const sendActor = Effect.fn("SendActor")(function* (
   yield* actor.say(bad.frame)
   return { ...ending, outcome: { state: "failed", error: bad.error } } satisfies Ending
 }, Effect.scoped)
+
+/** Waits for a place among those that may be offered to this peer, and holds it until the scope ends. */
+const place = Effect.fnUntraced(function* (tools: Tools, { id, peer, view }: TransferRecord) {
+  const given = yield* Deferred.make<void>()
+  const onTurn = (isGiven: boolean) => {
+    if (isGiven) Deferred.doneUnsafe(given, Effect.void)
+  }
+  // In the order in which they were sent, whatever their priority: another run gives the same ones a place.
+  const contender = { id, peer, priority: "normal", order: view.startedAt, onTurn } as const
+  yield* Effect.acquireRelease(
+    Effect.sync(() => tools.places.enter(contender)),
+    () => Effect.sync(() => tools.places.leave(peer, id))
+  )
+  yield* Deferred.await(given)
+})
 
 export interface SendOptions {
   readonly peerUp: boolean

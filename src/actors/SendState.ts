@@ -21,6 +21,8 @@ export interface Served {
 
 export interface Sending {
   readonly peerUp: boolean
+  /** It is one of those that may be offered to this peer; the others wait for one of them to end. */
+  readonly placed: boolean
   /** There is something to offer, but the walk goes on. */
   readonly listing: boolean
   /** The walk is over: all that is offered is known. */
@@ -38,6 +40,7 @@ export interface Sending {
 
 export type SendMessage = Tagged<
   Common & {
+    Placed: {}
     Begun: {}
     Listed: {}
     Accepted: {}
@@ -73,6 +76,7 @@ export const lanesMax = 4
 
 export const sending = (peerUp: boolean): Sending => ({
   peerUp,
+  placed: false,
   listing: false,
   listed: false,
   accepted: false,
@@ -87,6 +91,7 @@ export const shownSending = (state: Sending): Shown => {
   if (state.outcome !== null) return state.outcome.state
   if (isHeld(state.pause)) return "paused"
   if (!state.peerUp) return "waiting"
+  if (!state.placed) return "queued"
   if (!state.accepted) return "offered"
   if (state.status !== null) return state.status === "queued" ? "queued" : "running"
   return state.idle ? "stalled" : "running"
@@ -98,9 +103,13 @@ const isIdle = ({ accepted, lanes, pause, peerUp, status }: Sending): boolean =>
 
 type SendStep = readonly [Sending, ReadonlyArray<SendAction>]
 
-const isOffered = ({ listed, listing }: Sending): boolean => listed || listing
+const isOffered = ({ listed, listing, placed }: Sending): boolean => placed && (listed || listing)
 
-const toldPaused = (state: Sending): ReadonlyArray<SendAction> => (state.pause.here ? [SendAction.TellPaused()] : [])
+/** Offers it, where that can be heard, and says that it is held, if it is. */
+const offered = (state: Sending): SendStep => [
+  state,
+  state.peerUp && isOffered(state) ? [SendAction.Offer(), ...(state.pause.here ? [SendAction.TellPaused()] : [])] : []
+]
 
 const unserved = (state: Sending): Sending => ({
   ...state,
@@ -146,20 +155,17 @@ export const stepSending = (state: Sending, message: SendMessage): SendStep => {
     return [state, [SendAction.Refuse({ lane: message.lane, attempt: message.attempt, reason: over })]]
   }
   switch (message._tag) {
-    case "PeerUp": {
+    case "PeerUp":
       // Offered again even if accepted: the receiver goes on with it, says how it ended, or begins anew.
-      const offer = isOffered(state) ? [SendAction.Offer()] : []
-      const told = toldPaused(state)
-      return [{ ...state, peerUp: true, idle: false, pause: { ...state.pause, peer: false } }, [...offer, ...told]]
-    }
+      return offered({ ...state, peerUp: true, idle: false, pause: { ...state.pause, peer: false } })
+    case "Placed":
+      return offered({ ...state, placed: true })
     case "PeerDown":
       return [{ ...unserved(state), peerUp: false, status: null }, [dropServed]]
     case "Begun":
-      return [{ ...state, listing: true }, state.peerUp ? [SendAction.Offer(), ...toldPaused(state)] : []]
-    case "Listed": {
-      const offer = state.peerUp ? [SendAction.Offer(), ...toldPaused(state)] : []
-      return [{ ...state, listing: false, listed: true }, offer]
-    }
+      return offered({ ...state, listing: true })
+    case "Listed":
+      return offered({ ...state, listing: false, listed: true })
     case "Changed":
       return [state, state.peerUp && isOffered(state) ? [SendAction.Offer()] : []]
     case "Accepted":

@@ -50,7 +50,10 @@ export interface Tools {
   readonly pool: BlockPool
   readonly reads: GroupReads
   readonly book: TransferBook
+  /** Which of those that come from a peer are under way at one time. */
   readonly turns: Turns
+  /** Which of those to a peer are offered at one time. */
+  readonly places: Turns
   readonly limiter: RateLimiter
   readonly reports: TransferReports
   /** Data links for one large transfer that comes in. */
@@ -214,6 +217,7 @@ export const live = <State extends Stateful, Message, Action>(
       if (Option.isSome(message)) [state, actions] = machine.step(state, message.value)
       const inbound = letter._tag === "Lane" ? letter : undefined
       const { outcome } = state
+      record.isEnding = outcome !== null
       if (outcome === null)
         yield* tools.book.change(record, {
           state: machine.shown(state),

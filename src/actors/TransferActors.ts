@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
-import { NodeConfig } from "../config.ts"
+import { limits, NodeConfig } from "../config.ts"
 import type { GroupId, TransferId } from "../schema/Id.ts"
 import { Connection } from "../services/Connection.ts"
 import { Events } from "../services/Events.ts"
@@ -42,6 +42,7 @@ const make = Effect.gen(function* () {
       Effect.asVoid(FiberMap.run(late, id, run, { onlyIfMissing: true }))
     ),
     turns: new Turns(),
+    places: new Turns({ max: limits.transfersMax, isForGood: true }),
     limiter: yield* RateLimiter.make(yield* SpeedCaps),
     reports: makeReports(),
     lanes: (yield* NodeConfig).lanes ?? NodeConfig.defaults.lanes,

@@ -66,6 +66,8 @@ export interface TransferRecord {
   readonly eventsAt: Array<bigint>
   /** Bytes so far, shown with the next tick. */
   bytes: number
+  /** How it ends is decided, or about to be: it does not count among those under way any more. */
+  isEnding: boolean
   /** Receiving: it was offered again, and the actor has not read that yet. */
   isAsked: boolean
   /** What a peer that asks again is told of a transfer that is over. */
@@ -131,6 +133,11 @@ export class TransferBook {
     return this.all.filter((record) => record.peer === peer && !isOver(record.view.state))
   }
 
+  /** How many in this direction are under way with this peer. */
+  underWay(peer: PeerId, direction: View["direction"]): number {
+    return this.unfinished(peer).filter((record) => record.direction === direction && !record.isEnding).length
+  }
+
   /** Bytes that others which are received and taken still need on the disk here. */
   owed(but: TransferId): number {
     let bytes = 0
@@ -152,6 +159,7 @@ export class TransferBook {
         bytes: 0,
         names: [],
         isKept: false,
+        isEnding: false,
         isAsked: false,
         staging: null,
         filesDone: 0,

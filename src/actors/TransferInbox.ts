@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import { limits } from "../config.ts"
-import { Frame, type FrameOf } from "../schema/Frame.ts"
+import { Frame, type FrameOf, unfinishedMax } from "../schema/Frame.ts"
 import type { TransferId } from "../schema/Id.ts"
 import { isOver } from "../schema/Offer.ts"
 import type { PeerId } from "../schema/PeerId.ts"
@@ -54,7 +54,7 @@ export const hear = (
 const sessionUp = (runs: TransferRuns, peer: PeerId): Effect.Effect<void> => {
   runs.up.add(peer)
   const records = runs.tools.book.unfinished(peer)
-  const unfinished = records.slice(0, 64).map((record) => ({
+  const unfinished = records.slice(0, unfinishedMax).map((record) => ({
     transfer: record.id,
     role: record.direction === "send" ? ("send" as const) : ("receive" as const)
   }))
@@ -120,8 +120,8 @@ const offered = (runs: TransferRuns, peer: PeerId, offer: FrameOf<"Offer">): Eff
     const record = Option.getOrUndefined(yield* registry.get(peer))
     const policy = record?.accept ?? config.accept
     if (policy === "nobody" || record?.trust === "blocked") return yield* decline("this peer takes no files")
-    if (book.unfinished(peer).length >= limits.transfersMax) {
-      return yield* decline(`${limits.transfersMax} transfers with this peer are under way: try again later`)
+    if (book.underWay(peer, "receive") >= limits.transfersMax) {
+      return yield* decline(`${limits.transfersMax} transfers from this peer are under way: try again later`)
     }
     const verified = record?.trust === "verified"
     const unasked = policy === "everyone" || (policy === "verified" && verified)

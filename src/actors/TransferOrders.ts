@@ -35,9 +35,9 @@ export const send = Effect.fn("TransferOrders.send")(function* (
   const peers = [...new Set(to)]
   if (peers.length === 0) return yield* new SendRefused({ path: null, problem: "there is nobody to send it to" })
   const picked = yield* choose(store, paths)
-  const busy = peers.find((peer) => book.unfinished(peer).length >= limits.transfersMax)
+  const busy = peers.find((peer) => book.underWay(peer, "send") >= limits.sendsMax)
   if (busy !== undefined) {
-    const problem = `${limits.transfersMax} transfers with ${busy.slice(0, 8)} are under way: wait for one to end`
+    const problem = `${limits.sendsMax} transfers to ${busy.slice(0, 8)} wait or are under way: wait for one to end`
     return yield* new SendRefused({ path: null, problem })
   }
   const group = GroupId.make(base32(yield* random.randomBytes(idBytes)))

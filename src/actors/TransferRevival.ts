@@ -27,7 +27,8 @@ export const goOn = Effect.fn("TransferRevival.goOn")(function* (runs: TransferR
   for (const left of gone) yield* expire(runs, left)
   for (const left of receives) yield* receiveAgain(runs, left)
   const lists = new Map<GroupId, Walk>()
-  for (const left of sends) {
+  // In the order of their places, so that those that the receivers know of have them again.
+  for (const left of sends.toSorted((a, b) => a.begun.startedAt - b.begun.startedAt)) {
     const { group } = left.begun
     const list = lists.get(group) ?? new Walk(yield* runs.seed)
     lists.set(group, list)

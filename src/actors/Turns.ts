@@ -1,7 +1,7 @@
 /**
- * Whose turn it is: of the transfers that come from one peer, so many run at once; the others wait, the more urgent
- * first, then the older. One that is more urgent takes the turn of the least urgent that runs. `choose` is pure; a
- * `Turns` is one list for a whole node, and tells each contender whenever its answer changes.
+ * Whose turn it is: of the transfers with one peer, so many run at once; the others wait, the more urgent first, then
+ * the older. One that is more urgent takes the turn of the least urgent that runs, unless turns are for good. `choose`
+ * is pure; a `Turns` is one list for a whole node, and tells each contender whenever its answer changes.
  */
 import { limits } from "../config.ts"
 import type { TransferId } from "../schema/Id.ts"
@@ -21,31 +21,41 @@ export interface Contender {
 
 const urgency: Record<TransferPriority, number> = { high: 2, normal: 1, low: 0 }
 
+export interface Rule {
+  /** How many run at once, of one peer. */
+  readonly max: number
+  /** Whether a turn that was given stays until its holder leaves. */
+  readonly isForGood: boolean
+}
+
 /** Those that may run. A turn is not taken from one for another that is only as urgent. */
 export const choose = (
   contenders: Iterable<Contender>,
   running: ReadonlySet<TransferId>,
-  max: number
-): ReadonlySet<TransferId> =>
-  new Set(
+  { isForGood, max }: Rule
+): ReadonlySet<TransferId> => {
+  const holds = ({ id }: Contender) => Number(running.has(id))
+  return new Set(
     [...contenders]
       .toSorted(
         (a, b) =>
+          (isForGood ? holds(b) - holds(a) : 0) ||
           urgency[b.priority] - urgency[a.priority] ||
-          Number(running.has(b.id)) - Number(running.has(a.id)) ||
+          holds(b) - holds(a) ||
           a.order - b.order
       )
       .slice(0, max)
       .map(({ id }) => id)
   )
+}
 
 export class Turns {
   private readonly contenders = new Map<PeerId, Map<TransferId, Contender>>()
   private readonly running = new Map<PeerId, ReadonlySet<TransferId>>()
-  private readonly max: number
+  private readonly rule: Rule
 
-  constructor(max: number = limits.transfersRunningMax) {
-    this.max = max
+  constructor(rule: Rule = { max: limits.transfersRunningMax, isForGood: false }) {
+    this.rule = rule
   }
 
   /** Asks for a turn, or again with another priority. */
@@ -78,7 +88,7 @@ export class Turns {
   private decide(peer: PeerId): void {
     const all = this.contenders.get(peer) ?? new Map<TransferId, Contender>()
     const before = this.running.get(peer) ?? new Set()
-    const now = choose(all.values(), before, this.max)
+    const now = choose(all.values(), before, this.rule)
     this.running.set(peer, now)
     for (const id of before) if (!now.has(id)) all.get(id)?.onTurn(false)
     for (const id of now) if (!before.has(id)) all.get(id)?.onTurn(true)

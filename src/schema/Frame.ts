@@ -27,6 +27,9 @@ export const frameMaxBytes = 512 * 1024
 
 const Counter = Schema.Natural
 
+/** Most transfers with one peer that are not over: its node and this one tell each other of all of them. */
+export const unfinishedMax = 1024
+
 export const Frame = Schema.TaggedUnion({
   /** The first frame of each side. The id must be the certificate's. */
   Hello: {
@@ -64,7 +67,7 @@ export const Frame = Schema.TaggedUnion({
   /** After Hello: transfers with you that are not finished here. */
   Transfers: {
     unfinished: Schema.Array(Schema.Struct({ transfer: TransferId, role: Schema.Literals(["send", "receive"]) })).check(
-      Schema.isMaxLength(64)
+      Schema.isMaxLength(unfinishedMax)
     )
   },
   /** I would like to send you this. The manifest is pulled on a data link. */

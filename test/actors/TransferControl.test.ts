@@ -5,6 +5,7 @@ import * as path from "node:path"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { Frame } from "../../src/schema/Frame.ts"
+import type { TransferId } from "../../src/schema/Id.ts"
 import type { TransferPriority } from "../../src/schema/Offer.ts"
 import type { FileStore } from "../../src/services/FileStore.ts"
 import { join, noise, pair, part, quietly, treeOf } from "./TransferNode.ts"
@@ -176,18 +177,35 @@ describe("turns", () => {
 })
 
 describe("too many", () => {
-  quietly("with one peer are declined by the receiver too, with a reason", () =>
+  quietly("are queued at the sender until one of 16 has ended, in their order, and all of them arrive", () =>
     Effect.gen(function* () {
-      const { alice, bob } = yield* pair()
-      // Bob's offers are lost on their way: Alice knows of none.
-      yield* join(alice, bob, { filter: (frame) => !(frame._tag === "Offer" && frame.name === "mine") })
-      const mine = write(bob.sources, "mine", 1, 10)
-      for (let i = 0; i < 16; i++) yield* bob.transfer.send([mine], [alice.id])
-      const [sent] = yield* alice.transfer.send([write(alice.sources, "late", 1, 10)], [bob.id])
-      assert(sent !== undefined)
-      const there = yield* alice.over(sent.id)
-      assert.strictEqual(there.state, "declined")
-      assert.match(there.error ?? "", /16 transfers with this peer are under way: try again later/)
+      const { alice, bob } = yield* pair({ settings: { accept: "ask" } })
+      yield* join(alice, bob)
+      const ids: Array<TransferId> = []
+      for (let at = 0; at < 20; at++) {
+        const [sent] = yield* alice.transfer.send([write(alice.sources, `f${at}`, at, 10)], [bob.id])
+        assert(sent !== undefined)
+        ids.push(sent.id)
+      }
+      const [offered, queued] = [ids.slice(0, 16), ids.slice(16)]
+      for (const id of offered) yield* bob.until((view) => view.id === id && view.listed === true)
+      for (const id of queued) yield* alice.until((view) => view.id === id && view.state === "queued")
+      assert.lengthOf(yield* bob.transfer.list, 16)
+      // Whichever way one of them ends, the next has its place.
+      const [first, second, third, fourth] = offered
+      assert(first !== undefined && second !== undefined && third !== undefined && fourth !== undefined)
+      yield* bob.transfer.accept(first, {})
+      yield* bob.until((view) => view.id === ids[16] && view.listed === true)
+      yield* bob.transfer.decline(second)
+      yield* bob.until((view) => view.id === ids[17] && view.listed === true)
+      yield* alice.transfer.cancel(third)
+      yield* bob.until((view) => view.id === ids[18] && view.listed === true)
+      yield* bob.transfer.cancel(fourth)
+      yield* bob.until((view) => view.id === ids[19] && view.listed === true)
+      for (const id of [...offered.slice(4), ...queued]) {
+        yield* bob.transfer.accept(id, {})
+        assert.strictEqual((yield* alice.over(id)).state, "done")
+      }
     })
   )
 })

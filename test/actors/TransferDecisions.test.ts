@@ -1,10 +1,15 @@
 /** Single decisions of both machines that whole transfers get over, and would get over if they were wrong. */
 import { assert, describe, it } from "@effect/vitest"
 import { ReceiveMessage, receiving, stepReceiving } from "../../src/actors/ReceiveState.ts"
-import { SendMessage, sending, stepSending } from "../../src/actors/SendState.ts"
+import { SendMessage, sending, shownSending, stepSending } from "../../src/actors/SendState.ts"
+import { Turns } from "../../src/actors/Turns.ts"
+import { TransferId } from "../../src/schema/Id.ts"
+import { someId } from "../Some.ts"
+
+const transferOf = (n: number) => TransferId.make("abcdef".charAt(n).repeat(26))
 
 const sender = (...messages: ReadonlyArray<SendMessage>) =>
-  messages.reduce((state, message) => stepSending(state, message)[0], sending(true))
+  messages.reduce((state, message) => stepSending(state, message)[0], { ...sending(true), placed: true })
 
 describe("a sender", () => {
   for (const by of ["here", "peer"] as const) {
@@ -59,5 +64,34 @@ describe("a receiver", () => {
     assert.strictEqual(two.length, 2)
     for (const attempt of one) assert.isAbove(attempt, 1_000_000)
     for (const attempt of two) assert.isAbove(attempt, Math.max(...one) + 1_000_000)
+  })
+})
+
+describe("a place among those that may be offered", () => {
+  it("is waited for: nothing is offered before, and then what is known by then", () => {
+    const [listed, nothing] = stepSending(sending(true), SendMessage.Listed())
+    assert.deepStrictEqual(nothing, [])
+    assert.strictEqual(shownSending(listed), "queued")
+    const [placed, actions] = stepSending(listed, SendMessage.Placed())
+    assert.deepStrictEqual(
+      actions.map(({ _tag }) => _tag),
+      ["Offer"]
+    )
+    assert.strictEqual(shownSending(placed), "offered")
+    assert.deepStrictEqual(stepSending(sending(false), SendMessage.Placed())[1], [])
+  })
+
+  it("is kept until its holder leaves, whoever else is more urgent", () => {
+    const told: Array<string> = []
+    const turns = new Turns({ max: 1, isForGood: true })
+    const [first, second, third] = [transferOf(1), transferOf(2), transferOf(3)]
+    const enter = (id: typeof first, priority: "normal" | "high", order: number) =>
+      turns.enter({ id, peer: someId(1), priority, order, onTurn: (given) => told.push(`${order} ${given}`) })
+    enter(first, "normal", 1)
+    enter(third, "normal", 3)
+    enter(second, "high", 2)
+    assert.deepStrictEqual(told, ["1 true", "3 false", "2 false"])
+    turns.leave(someId(1), first)
+    assert.deepStrictEqual(told.slice(3), ["2 true"])
   })
 })

@@ -22,6 +22,9 @@ import {
 } from "../../src/actors/SendState.ts"
 import { isHeld, type Outcome } from "../../src/actors/TransferState.ts"
 
+/** One that has its place among those that may be offered. */
+const placed = (peerUp: boolean): Sending => ({ ...sending(peerUp), placed: true })
+
 const done: Outcome = { state: "done", error: null }
 const good = "good" as const
 
@@ -268,7 +271,7 @@ describe("Sending", () => {
     [choices(sendMessages.length, 40), Schema.Boolean],
     ([chosen, peerUp]) => {
       const messages = chosen.flatMap((at) => sendMessages[at] ?? [])
-      const { actions, states } = run<Sending, SendMessage, SendAction>(sending(peerUp), stepSending, messages)
+      const { actions, states } = run<Sending, SendMessage, SendAction>(placed(peerUp), stepSending, messages)
       for (const lane of [0, 1]) {
         const served = actions.flatMap((action) =>
           action._tag === "Serve" && action.lane === lane ? [action.attempt] : []
@@ -302,7 +305,7 @@ describe("Sending", () => {
 
 /** The two machines, the frames between them, and two lanes, as a model. Each step one of the things that can happen. */
 class Pair {
-  sender = sending(true)
+  sender = placed(true)
   receiver: Receiving
   toSender: Array<SendMessage> = []
   toReceiver: Array<ReceiveMessage> = []

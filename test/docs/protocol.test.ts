@@ -215,7 +215,7 @@ describe("PROTOCOL.md's numbers", () => {
       "unfinished TLS handshakes worked on at once, in all": limits.handshakesMax,
       "the same, from one address": limits.handshakesPerAddressMax,
       "connections that wait for their turn": limits.handshakesWaitingMax,
-      "unfinished transfers with one peer, both directions together": limits.transfersMax,
+      "unfinished transfers from one peer": limits.transfersMax,
       "messages that wait for one peer": limits.outboxMax,
       "peers with whom there was a session": limits.peersMax,
       "seconds for a TLS handshake": seconds(limits.tlsHandshake),

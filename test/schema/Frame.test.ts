@@ -4,7 +4,7 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { limits } from "../../src/config.ts"
-import { decode, encode, Frame, frameMaxBytes, helloMaxBytes, Splitter } from "../../src/schema/Frame.ts"
+import { decode, encode, Frame, frameMaxBytes, helloMaxBytes, Splitter, unfinishedMax } from "../../src/schema/Frame.ts"
 import { Instance } from "../../src/schema/Id.ts"
 import { chatMaxBytes } from "../../src/schema/Text.ts"
 import { someEpoch, someId, someMessage } from "../Some.ts"
@@ -95,8 +95,8 @@ describe("Frame.encode and decode", () => {
   })
 
   it("every list at its longest fits a frame", () => {
-    const unfinished = Array.from({ length: 64 }, () => ({ transfer: "a".repeat(26), role: "receive" }))
-    assert.isAtLeast(64, limits.transfersMax)
+    const unfinished = Array.from({ length: unfinishedMax }, () => ({ transfer: "a".repeat(26), role: "receive" }))
+    assert.isAtLeast(unfinishedMax, limits.transfersMax + limits.sendsMax)
     const failed = Array.from({ length: 100 }, () => ({ path: '"'.repeat(1024), reason: "\u0001".repeat(512) }))
     const transfer = "a".repeat(26)
     for (const value of [
@@ -210,8 +210,8 @@ describe("Frame.decode", () => {
     const one = { transfer: "a".repeat(26), role: "send" }
     const frame = (count: number) =>
       JSON.stringify({ _tag: "Transfers", unfinished: Array.from({ length: count }, () => one) })
-    assert.strictEqual(verdict(frame(64)), "Known")
-    assert.strictEqual(verdict(frame(65)), "Invalid")
+    assert.strictEqual(verdict(frame(unfinishedMax)), "Known")
+    assert.strictEqual(verdict(frame(unfinishedMax + 1)), "Invalid")
   })
 
   it.prop("any bytes: a verdict, never an exception", [Wild.bytes], ([bytes]) => {
