@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
+import type { EntryList } from "../schema/EntryList.ts"
 import type { EntryProblem } from "../schema/Offer.ts"
 import type { Ranges } from "../schema/Ranges.ts"
 import { limits } from "../config.ts"
@@ -78,8 +79,7 @@ export class OfferedList {
       const { intake } = this.files
       if (intake === undefined) return spool === undefined ? undefined : yield* this.shownFrom(spool, part)
       const known = { isAccepted: isAccepted(), reasons: this.unstorable }
-      // What is named as a problem and was not offered is what the sender left out.
-      const aside = this.record.view.problems.filter(({ path }) => intake.entries.find(path) < 0)
+      const aside = senderLeftOut(this.record.view.problems, intake.entries)
       const own = { length: intake.entries.length, found: intake.entries.part(part) }
       return listing(own, aside, (at) => receivedFate(intake, at, known), part)
     })
@@ -112,8 +112,7 @@ export class OfferedList {
       onFailure: (error) => Effect.logWarning(`The list of an offer stays in memory: ${error.message}`),
       onSuccess: (spool) =>
         Effect.sync(() => {
-          const senderLeftOut = record.view.problems.filter(({ path }) => entries.find(path) < 0)
-          this.spool = { spool, leftOut, senderLeftOut }
+          this.spool = { spool, leftOut, senderLeftOut: senderLeftOut(record.view.problems, entries) }
           this.files.intake = undefined
           this.forgetHalf()
           if (typeof options.manifestMax !== "number") options.manifestMax.spooled(spool.bytes)
@@ -151,7 +150,8 @@ export class OfferedList {
   /** What the sender could not offer is shown as it is at the sender. */
   private leftOutThere(): void {
     const { leftOut } = this.check
-    const problems = (leftOut?.named ?? []).slice(0, limits.problemsShownMax)
+    const named = (leftOut?.named ?? []).slice(0, limits.problemsShownMax)
+    const problems = named.map((one) => ({ kind: "leftOut" as const, ...one }))
     const problemCount = Math.max(leftOut?.count ?? 0, problems.length)
     this.record.view = { ...this.record.view, problems, problemCount }
   }
@@ -257,7 +257,7 @@ export class OfferedList {
       const { entries } = check
       this.leftOutThere()
       const leftOut = yield* fit(check, yield* this.target, (entry, reason) => {
-        tools.book.problem(record, entries.path(entry), reason)
+        tools.book.problem(record, "leftOut", entries.path(entry), reason)
         if (this.unstorable.size < reasonsMax) this.unstorable.set(entry, reason)
       })
       const intake = this.files.learnt(entries, leftOut)
@@ -276,3 +276,7 @@ export class OfferedList {
     })
   }
 }
+
+/** What the sender left out, as far as it is named: it was not offered, and so is not in the list. */
+const senderLeftOut = (problems: ReadonlyArray<EntryProblem>, entries: EntryList): ReadonlyArray<EntryProblem> =>
+  problems.filter(({ kind, path }) => kind === "leftOut" && entries.find(path) < 0)

@@ -269,7 +269,8 @@ class Receiver implements Hearing {
         const { record, tools } = this
         const { problemCount, problems } = listed
         record.view = { ...record.view, problems, problemCount }
-        for (const [entry, reason] of intake.failed) tools.book.problem(record, intake.entries.path(entry), reason)
+        for (const [entry, reason] of intake.failed)
+          tools.book.problem(record, "failed", intake.entries.path(entry), reason)
         this.progress()
         const { bytes, directories, files } = without(intake.entries, intake.leftOut).totals
         yield* tools.book.change(record, { files, directories, totalBytes: bytes })
@@ -322,7 +323,8 @@ class Receiver implements Hearing {
           keep: (written, same) => journal.keep(intake, written, same),
           onProgress: () => this.progress(),
           onBlock: this.actor.tell(ReceiveMessage.Progress({ lane: number })),
-          onFailed: (entry, reason) => this.tools.book.problem(this.record, intake.entries.path(entry), reason)
+          onFailed: (entry, reason) =>
+            this.tools.book.problem(this.record, "failed", intake.entries.path(entry), reason)
         },
         this.tools.pool
       )
@@ -351,7 +353,7 @@ class Receiver implements Hearing {
       const published = yield* this.files.publish
       if (published === undefined) return yield* this.actor.tell(ReceiveMessage.Missing())
       const { failures, names, outcome, paths, skipped } = published
-      for (const failure of failures) book.problem(this.record, failure.path, failure.message)
+      for (const failure of failures) book.problem(this.record, "failed", failure.path, failure.message)
       this.record.names = names
       if (outcome.state === "done") this.record.filesDone = this.record.view.files
       yield* book.change(this.record, {

@@ -80,7 +80,7 @@ export const sendActor = Effect.fn("SendActor")(function* (
         show(safe)
         isListed = true
         if (kept !== undefined) tools.reads.of(walk.entries).digests.merge(kept.digests)
-        for (const [entry, reason] of failed) tools.book.problem(record, walk.entries.path(entry), reason)
+        for (const [entry, reason] of failed) tools.book.problem(record, "failed", walk.entries.path(entry), reason)
         return actor.tell(SendMessage.Listed())
       }
     })
@@ -101,7 +101,7 @@ export const sendActor = Effect.fn("SendActor")(function* (
           gate: tools.limiter.gate(record.peer, "send"),
           failed,
           onFailed: (entry, reason) => {
-            tools.book.problem(record, entries.path(entry), reason)
+            tools.book.problem(record, "failed", entries.path(entry), reason)
             keep.note({ _tag: "Failed", entry, reason })
           },
           onSafe: (ranges) => {

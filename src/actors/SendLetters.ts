@@ -89,7 +89,9 @@ const readFrame = (
 /** What the receiver says of the end, with the entries that it names. */
 const outcomeOf = (frame: FrameOf<"TransferDone">, state: Sending, tools: Tools, record: TransferRecord): Outcome => {
   const known = new Set(record.view.problems.map((problem) => problem.path))
-  for (const { path, reason } of frame.failed) if (!known.has(path)) tools.book.problem(record, path, reason)
+  for (const { leftOut = false, path, reason } of frame.failed) {
+    if (!known.has(path)) tools.book.problem(record, leftOut ? "leftOut" : "failed", path, reason)
+  }
   // All that could be safe is: what is missing is named.
   if (frame.outcome === "done" && state.accepted) {
     record.bytes = record.view.totalBytes
@@ -97,6 +99,11 @@ const outcomeOf = (frame: FrameOf<"TransferDone">, state: Sending, tools: Tools,
   }
   record.digest = frame.digest
   const names = frame.published ?? []
-  record.view = { ...record.view, published: names.map(({ name }) => name), renamed: renamedOf(names) }
+  record.view = {
+    ...record.view,
+    published: names.map(({ name }) => name),
+    renamed: renamedOf(names),
+    ...(frame.same !== undefined && { skipped: frame.same })
+  }
   return { state: frame.outcome, error: frame.error === "" ? null : frame.error }
 }

@@ -14,7 +14,13 @@ import { Event } from "../schema/Event.ts"
 import type { Frame, FrameOf } from "../schema/Frame.ts"
 import type { Bytes32, TransferId } from "../schema/Id.ts"
 import type { ListedEntry } from "../schema/ListedEntry.ts"
-import { type ConflictPolicy, isOver, type Transfer as View, type TransferPriority } from "../schema/Offer.ts"
+import {
+  type ConflictPolicy,
+  isOver,
+  type ProblemKind,
+  type Transfer as View,
+  type TransferPriority
+} from "../schema/Offer.ts"
 import type { PeerId } from "../schema/PeerId.ts"
 import type { Events } from "../services/Events.ts"
 import type { NotPossible } from "../services/Transfer.ts"
@@ -198,10 +204,19 @@ export class TransferBook {
   }
 
   /** Notes an entry that was left out or failed. It is published with the next change. */
-  problem(record: TransferRecord, path: string, reason: string): void {
-    const { problemCount, problems } = record.view
-    const kept = problems.length < limits.problemsShownMax ? [...problems, { path, reason }] : problems
-    record.view = { ...record.view, problems: kept, problemCount: problemCount + 1 }
+  problem(record: TransferRecord, kind: ProblemKind, path: string, reason: string): void {
+    const { failedCount = 0, problemCount, problems } = record.view
+    const hasFailed = kind === "failed"
+    // What went wrong is news, what was left out was known before: the former has the latter's place.
+    const full = problems.length >= limits.problemsShownMax
+    const outOf = full && hasFailed ? problems.findLastIndex((problem) => problem.kind === "leftOut") : -1
+    const kept = outOf < 0 ? problems : problems.toSpliced(outOf, 1)
+    record.view = {
+      ...record.view,
+      problems: full && outOf < 0 ? problems : [...kept, { kind, path, reason }],
+      problemCount: problemCount + 1,
+      ...(hasFailed && { failedCount: failedCount + 1 })
+    }
   }
 
   /** Shows progress and speed for as long as it runs. */

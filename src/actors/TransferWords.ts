@@ -42,8 +42,11 @@ export const doneOf = (record: TransferRecord, outcome: Outcome): Frame =>
   Frame.cases.TransferDone.make({
     transfer: record.id,
     outcome: outcome.state === "done" || outcome.state === "partial" ? outcome.state : "failed",
-    failed: record.view.problems.slice(0, 100).map(({ path, reason }) => ({ path, reason: short(reason) })),
+    failed: record.view.problems
+      .slice(0, 100)
+      .map(({ kind, path, reason }) => ({ path, reason: short(reason), ...(kind === "leftOut" && { leftOut: true }) })),
     error: short(outcome.error ?? ""),
     ...(record.names.length === 0 ? {} : { published: record.names.slice(0, publishedMax) }),
-    ...(record.digest === undefined || outcome.state !== "done" ? {} : { digest: record.digest })
+    ...(record.digest === undefined || outcome.state !== "done" ? {} : { digest: record.digest }),
+    ...(record.view.skipped === undefined ? {} : { same: record.view.skipped })
   })

@@ -55,7 +55,7 @@ export class Walk {
 
   leaveOut(path: string, reason: string): void {
     this.problemCount++
-    if (this.problems.length < limits.problemsShownMax) this.problems.push({ path, reason })
+    if (this.problems.length < limits.problemsShownMax) this.problems.push({ kind: "leftOut", path, reason })
   }
 
   /** Something was appended. */

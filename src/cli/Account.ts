@@ -2,7 +2,7 @@
  * What is told of a transfer beside its row: where things are, what was renamed, not taken, left out or failed, and
  * what to do. Pure; every text is inert.
  */
-import { isOver, type Transfer } from "../schema/Offer.ts"
+import { isOver, type ProblemKind, problemsOf, type Transfer } from "../schema/Offer.ts"
 import { inert } from "../schema/Text.ts"
 import type { Names } from "./Names.ts"
 import { bytes, count, duration, table } from "./Output.ts"
@@ -39,8 +39,28 @@ const places = ({ direction, published, renamed = [] }: Transfer, max: number): 
   )
 ]
 
+/** What was not sent, since the receiver had it: who sends and who receives is told the same. */
+const already = ({ direction, skipped = 0 }: Transfer): ReadonlyArray<string> =>
+  skipped === 0
+    ? []
+    : [
+        `${count(skipped, "file")} ${skipped === 1 ? "was" : "were"} ${direction === "receive" ? "here" : "there"} already`
+      ]
+
 /** What is not there, and why. */
-const gaps = ({ notTaken, problemCount, problems }: Transfer, max: number): ReadonlyArray<string> => [
+const gaps = (transfer: Transfer, max: number): ReadonlyArray<string> => [
+  ...problems(transfer, "failed", "failed", max),
+  ...problems(transfer, "leftOut", "left out", max),
+  ...notTakenOf(transfer, max)
+]
+
+const problems = (transfer: Transfer, kind: ProblemKind, word: string, max: number): ReadonlyArray<string> => {
+  const { count, named } = problemsOf(transfer, kind)
+  const lines = named.map(({ path, reason }) => `${word}: ${inert(path)}: ${inert(reason)}`)
+  return some(lines, count, max, word)
+}
+
+const notTakenOf = ({ notTaken }: Transfer, max: number): ReadonlyArray<string> => [
   ...(notTaken === undefined || notTaken.count === 0
     ? []
     : some(
@@ -48,13 +68,7 @@ const gaps = ({ notTaken, problemCount, problems }: Transfer, max: number): Read
         notTaken.count,
         max,
         "not taken"
-      )),
-  ...some(
-    problems.map(({ path, reason }) => `left out: ${inert(path)}: ${inert(reason)}`),
-    problemCount,
-    max,
-    "left out"
-  )
+      ))
 ]
 
 /** What is to be done about it, if anything. */
@@ -68,6 +82,7 @@ export const remarks = (transfer: Transfer, max: number): ReadonlyArray<string> 
   ...todo(transfer),
   ...(transfer.error === null ? [] : [inert(transfer.error)]),
   ...places(transfer, max),
+  ...already(transfer),
   ...gaps(transfer, max)
 ]
 

@@ -104,16 +104,23 @@ export const Frame = Schema.TaggedUnion({
   TransferDone: {
     transfer: TransferId,
     outcome: Schema.Literals(["done", "partial", "failed"]),
-    failed: Schema.Array(Schema.Struct({ path: bounded({ max: pathMaxBytes }), reason: Reason })).check(
-      Schema.isMaxLength(100)
-    ),
+    failed: Schema.Array(
+      Schema.Struct({
+        path: bounded({ max: pathMaxBytes }),
+        reason: Reason,
+        /** It did not go wrong: the receiver cannot store it, or the sender said that it is not sent. */
+        leftOut: Schema.optionalKey(Schema.Boolean)
+      })
+    ).check(Schema.isMaxLength(100)),
     error: Reason,
     published: Schema.optionalKey(
       Schema.Array(
         Schema.Struct({ path: bounded({ max: componentMaxBytes }), name: bounded({ max: componentMaxBytes }) })
       ).check(Schema.isMaxLength(publishedMax))
     ),
-    digest: Schema.optionalKey(Bytes32)
+    digest: Schema.optionalKey(Bytes32),
+    /** Files that were there already with the same bytes. */
+    same: Schema.optionalKey(Schema.Natural)
   },
   /** The receiver could not reach the sender: dial me for this transfer. */
   DialMe: { transfer: TransferId, lane: Counter, attempt: Counter },

@@ -1,4 +1,5 @@
 /** A transfer as every face shows it, from the offer on. The field names are what scripts rely on. */
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { GroupId, TransferId } from "./Id.ts"
 import { PeerId } from "./PeerId.ts"
@@ -37,8 +38,21 @@ export const isOver = (state: TransferState): boolean =>
 export const ConflictPolicy = Schema.Literals(["rename", "skip", "overwrite"])
 export type ConflictPolicy = typeof ConflictPolicy.Type
 
+/**
+ * Why an entry does not come.
+ * - leftOut: the sender cannot send it, or the receiver cannot store it; known before anything of it moves
+ * - failed: it was to come, and something went wrong with it
+ */
+export const ProblemKind = Schema.Literals(["leftOut", "failed"])
+export type ProblemKind = typeof ProblemKind.Type
+
 /** An entry that was left out or failed, and why. */
-export const EntryProblem = Schema.Struct({ path: Schema.String, reason: Schema.String })
+export const EntryProblem = Schema.Struct({
+  // What was kept before there were kinds has none.
+  kind: ProblemKind.pipe(Schema.withDecodingDefaultKey(Effect.succeed<ProblemKind>("leftOut"))),
+  path: Schema.String,
+  reason: Schema.String
+})
 export type EntryProblem = typeof EntryProblem.Type
 
 export const Transfer = Schema.Struct({
@@ -75,14 +89,25 @@ export const Transfer = Schema.Struct({
   published: Schema.Array(Schema.String),
   /** What was offered under a name that was taken, and is called otherwise now; at most 64. */
   renamed: Schema.optionalKey(Schema.Array(Schema.Struct({ path: Schema.String, name: Schema.String }))),
-  /** Receiving: files that were here already with the same bytes, and stayed as they are. */
+  /** Files that the receiver had already with the same bytes: they stayed as they are, and were not sent. */
   skipped: Schema.optionalKey(Schema.Natural),
   /** Entries that the receiver chose not to take: how many, and the first 100 by name. */
   notTaken: Schema.optionalKey(Schema.Struct({ count: Schema.Natural, paths: Schema.Array(Schema.String) })),
   /** Entries that were left out or failed; at most 100 are kept, `problemCount` counts all. */
   problems: Schema.Array(EntryProblem),
   problemCount: Schema.Natural,
+  /** Those of them that failed. */
+  failedCount: Schema.optionalKey(Schema.Natural),
   /** Milliseconds since 1970. */
   startedAt: Schema.Int
 })
 export type Transfer = typeof Transfer.Type
+
+/** Problems of one kind: how many, and those that are named. */
+export const problemsOf = (
+  { failedCount = 0, problemCount, problems }: Pick<Transfer, "failedCount" | "problemCount" | "problems">,
+  kind: ProblemKind
+): { readonly count: number; readonly named: ReadonlyArray<EntryProblem> } => ({
+  count: kind === "failed" ? failedCount : problemCount - failedCount,
+  named: problems.filter((problem) => problem.kind === kind)
+})

@@ -171,7 +171,7 @@ describe("a transfer", () => {
       const [sent] = yield* alice.transfer.send([path.join(alice.sources, "d")], [bob.id])
       assert(sent !== undefined)
       const there = yield* alice.over(sent.id)
-      assert.deepStrictEqual(there.problems, [{ path: "d/link", reason: "it is a symbolic link" }])
+      assert.deepStrictEqual(there.problems, [{ kind: "leftOut", path: "d/link", reason: "it is a symbolic link" }])
       assert.strictEqual(there.state, "done")
       assert.deepStrictEqual(fs.readdirSync(path.join(bob.received, "d")), ["f"])
     })
@@ -198,11 +198,11 @@ describe("a transfer", () => {
         assert.deepStrictEqual(
           view.problems.toSorted((a, b) => (a.path < b.path ? -1 : 1)),
           [
-            { path: "d/changed", reason: "it changed while it was sent" },
-            { path: "d/gone", reason: "it is gone" }
+            { kind: "failed", path: "d/changed", reason: "it changed while it was sent" },
+            { kind: "failed", path: "d/gone", reason: "it is gone" }
           ]
         )
-        assert.strictEqual(view.problemCount, 2)
+        assert.deepStrictEqual([view.problemCount, view.failedCount], [2, 2])
       }
       assert.deepStrictEqual(fs.readdirSync(path.join(bob.received, "d")), ["a", "z"])
       assert.deepStrictEqual(fs.readdirSync(bob.received), ["d"])

@@ -154,7 +154,7 @@ describe("a group", () => {
         const there = yield* alice.over(id)
         for (const view of [here, there]) {
           assert.deepStrictEqual([view.state, view.problemCount], ["partial", 1])
-          assert.deepStrictEqual(view.problems, [{ path: "d/small 7", reason: "it is gone" }])
+          assert.deepStrictEqual(view.problems, [{ kind: "failed", path: "d/small 7", reason: "it is gone" }])
         }
         assert.strictEqual(fs.readdirSync(path.join(node.received, "d")).length, 600)
       }

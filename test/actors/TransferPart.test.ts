@@ -13,7 +13,10 @@ import { TestClock } from "effect/testing"
 import { Speed } from "../../src/actors/Speed.ts"
 import { makeMailbox } from "../../src/actors/TransferActor.ts"
 import { TransferBook } from "../../src/actors/TransferBook.ts"
+import { doneOf } from "../../src/actors/TransferWords.ts"
+import { limits } from "../../src/config.ts"
 import type { Event } from "../../src/schema/Event.ts"
+import { problemsOf } from "../../src/schema/Offer.ts"
 import { aTransfer, someTransfer } from "../api/FakeNode.ts"
 import { join, noise, pair, part, quietly } from "./TransferNode.ts"
 
@@ -237,6 +240,39 @@ describe("progress", () => {
       yield* TestClock.adjust("2 seconds")
       const last = events.at(-1)
       assert.isTrue(last?._tag === "TransferChanged" && last.transfer.state === "stalled")
+      yield* Queue.shutdown(mailbox)
+    })
+  )
+})
+
+describe("problems", () => {
+  it.effect("are named as far as there is room: what failed before what was left out", () =>
+    Effect.gen(function* () {
+      const book = new TransferBook({ publish: () => Effect.void, stream: Stream.never }, () => Effect.void)
+      const mailbox = yield* makeMailbox<never>()
+      const record = yield* book.add(aTransfer(someTransfer(1), {}), mailbox)
+      const max = limits.problemsShownMax
+      for (let i = 0; i < max + 5; i++) book.problem(record, "leftOut", `link ${i}`, "it is a symbolic link")
+      for (let i = 0; i < 2; i++) book.problem(record, "failed", `file ${i}`, "it is gone")
+      const { view } = record
+      assert.deepStrictEqual([view.problems.length, view.problemCount, view.failedCount], [max, max + 7, 2])
+      assert.deepStrictEqual(
+        problemsOf(view, "failed").named.map(({ path }) => path),
+        ["file 0", "file 1"]
+      )
+      assert.strictEqual(problemsOf(view, "leftOut").count, max + 5)
+      assert.strictEqual(problemsOf(view, "leftOut").named.at(-1)?.path, `link ${max - 3}`)
+      // The other side is told which is which, and takes it from there.
+      const told = doneOf(record, { state: "partial", error: null })
+      assert(told._tag === "TransferDone")
+      assert.deepStrictEqual(told.failed.slice(-3), [
+        { path: `link ${max - 3}`, reason: "it is a symbolic link", leftOut: true },
+        { path: "file 0", reason: "it is gone" },
+        { path: "file 1", reason: "it is gone" }
+      ])
+      for (let i = 2; i < max + 9; i++) book.problem(record, "failed", `file ${i}`, "it is gone")
+      assert.lengthOf(problemsOf(record.view, "failed").named, max)
+      assert.strictEqual(record.view.failedCount, max + 9)
       yield* Queue.shutdown(mailbox)
     })
   )

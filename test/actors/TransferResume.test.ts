@@ -152,7 +152,7 @@ describe("a transfer goes on", () => {
       const there = yield* again.over(sent.id)
       assert.deepStrictEqual(
         [there.state, there.problems],
-        ["done", [{ path: "d/link", reason: "it is a symbolic link" }]]
+        ["done", [{ kind: "leftOut", path: "d/link", reason: "it is a symbolic link" }]]
       )
       assert.strictEqual((yield* bob.over(sent.id)).state, "done")
       assert.deepStrictEqual(fs.readdirSync(path.join(bob.received, "d")), ["a"])
@@ -285,7 +285,7 @@ describe("what cannot go on says so", () => {
       yield* join(again, bob)
       const here = yield* bob.over(sent.id)
       assert.strictEqual(here.state, "partial")
-      assert.deepStrictEqual(here.problems, [{ path: "d/a", reason: "it changed while it was sent" }])
+      assert.deepStrictEqual(here.problems, [{ kind: "failed", path: "d/a", reason: "it changed while it was sent" }])
       assert.deepStrictEqual((yield* again.over(sent.id)).problems, here.problems)
       assert.deepStrictEqual(fs.readdirSync(path.join(bob.received, "d")), ["z"])
     })

@@ -78,7 +78,9 @@ describe("a tree that is still walked", () => {
           [false, many + 1, 1, 5]
         )
         assert.strictEqual(whole.problemCount, 1)
-        assert.deepStrictEqual(whole.problems, [{ path: "tree/link", reason: "it is a symbolic link" }])
+        assert.deepStrictEqual(whole.problems, [
+          { kind: "leftOut", path: "tree/link", reason: "it is a symbolic link" }
+        ])
         const entries = yield* node.transfer.entries(id, { from: many, limit: 10 })
         const link = entries.at(-1)
         assert.deepStrictEqual([link?.path, link?.state, link?.index], ["tree/link", "leftOut", many + 2])

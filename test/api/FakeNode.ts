@@ -264,7 +264,13 @@ const transfer = Layer.effect(
         case "failed":
           return change({ ...view, state: "failed", error: "no space is left on the receiver's disk" })
         case "partial":
-          return change({ ...view, state: "partial", problems: [{ path: "a", reason: "it changed" }], problemCount: 1 })
+          return change({
+            ...view,
+            state: "partial",
+            problems: [{ kind: "failed", path: "a", reason: "it changed" }],
+            problemCount: 1,
+            failedCount: 1
+          })
         default:
           return Effect.void
       }

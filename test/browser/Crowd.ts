@@ -93,7 +93,7 @@ const transfers = [
   }),
   transfer(6, {
     state: "partial",
-    problems: [{ path: `${hostile[1]}/aux.txt`, reason: "this disk cannot store the name" }],
+    problems: [{ kind: "leftOut", path: `${hostile[1]}/aux.txt`, reason: "this disk cannot store the name" }],
     problemCount: 1,
     published: ["/home/someone/received_files/photos"],
     renamed: [{ path: "photos/list.txt", name: "photos/list (1).txt" }],

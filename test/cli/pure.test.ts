@@ -180,22 +180,31 @@ describe("the account of a transfer", () => {
     published: ["/srv/pho\u001btos", "/srv/b"],
     renamed: [{ path: "b\u202e", name: "b (1)" }],
     notTaken: { count: 4, paths: ["c", "d\u001b"] },
-    problems: [{ path: "e\n", reason: "it is a \u0007symbolic link" }],
-    problemCount: 3
+    skipped: 17,
+    problems: [
+      { kind: "leftOut", path: "e\n", reason: "it is a \u0007symbolic link" },
+      { kind: "failed", path: "f\u001b", reason: "it changed" }
+    ],
+    problemCount: 5,
+    failedCount: 2
   })
 
-  it("says where things are, and what was renamed, not taken and left out", () => {
+  it("says where things are, what was renamed or there already, what failed, was left out and was not taken", () => {
     assert.deepStrictEqual(remarks(whole, 100), [
       "in /srv/pho\ufffdtos",
       "in /srv/b",
       "renamed: b\ufffd is b (1), since the name was taken",
+      "17 files were here already",
+      "failed: f\ufffd: it changed",
+      "and 1 more failed",
+      "left out: e\ufffd: it is a \ufffdsymbolic link",
+      "and 2 more left out",
       "not taken: c",
       "not taken: d\ufffd",
-      "and 2 more not taken",
-      "left out: e\ufffd: it is a \ufffdsymbolic link",
-      "and 2 more left out"
+      "and 2 more not taken"
     ])
-    assert.strictEqual(remarks(whole, 1).length, 7)
+    assert.deepStrictEqual(remarks(transfer({ state: "done", skipped: 1 }), 9), ["1 file was there already"])
+    assert.strictEqual(remarks(whole, 1).length, 10)
     assert.deepStrictEqual(remarks(transfer({ state: "done", published: ["photos (1)"] }), 9), [
       "stored there as photos (1)"
     ])

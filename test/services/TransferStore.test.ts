@@ -33,10 +33,11 @@ const transfer = (n: number): Transfer => ({
   renamed: [{ path: "photos", name: "photos (1)" }],
   notTaken: { count: 1, paths: ["z"] },
   problems: [
-    { path: "a/b", reason: "changed while it was sent" },
-    { path: "名", reason: "" }
+    { kind: "failed", path: "a/b", reason: "changed while it was sent" },
+    { kind: "leftOut", path: "名", reason: "" }
   ],
   problemCount: 250,
+  failedCount: 1,
   startedAt: n
 })
 
@@ -71,6 +72,17 @@ describe("TransferStore", () => {
       yield* store.save(transfer(21))
       assert.deepStrictEqual((yield* places).slice(-2), [many - 1, 21])
       assert.lengthOf(yield* places, limits.transfersShownMax)
+    }).pipe(Effect.provide(memory))
+  )
+
+  it.effect("reads what was kept before problems had kinds", () =>
+    Effect.gen(function* () {
+      const store = yield* TransferStore
+      const sql = yield* SqlClient
+      yield* store.save(transfer(1))
+      yield* sql`UPDATE ended SET view = json_remove(view, '$.problems[0].kind', '$.failedCount')`
+      const [old] = yield* store.all
+      assert.deepStrictEqual(old?.problems[0], { kind: "leftOut", path: "a/b", reason: "changed while it was sent" })
     }).pipe(Effect.provide(memory))
   )
 

@@ -1,13 +1,13 @@
 /** One transfer: what, with whom, how far, how fast, how long yet; what can be done about it, and where it is now. */
 import { ArrowDown, ArrowUp, Check, CircleAlert, X } from "lucide-react"
 import { memo } from "react"
-import { isOver, type Transfer } from "../../schema/Offer.ts"
+import { isOver, problemsOf, type Transfer } from "../../schema/Offer.ts"
 import { short } from "../../schema/PeerId.ts"
 import { inert } from "../../schema/Text.ts"
 import { useAtomValue } from "../state/atoms.ts"
 import { model } from "../state/Live.ts"
 import { capital, contents, count, size, span, speed } from "../text/format.ts"
-import { stateWord } from "../text/transfers.ts"
+import { alreadyWord, stateWord } from "../text/transfers.ts"
 import { Name } from "./PeerName.tsx"
 import { Problems } from "./Problems.tsx"
 import { Progress } from "./Progress.tsx"
@@ -67,6 +67,7 @@ export const TransferCard = memo(({ transfer }: { readonly transfer: Transfer })
   // What a person ended is no fault.
   const isEnded = transfer.state === "cancelled" || transfer.state === "declined"
   const name = peer?.name ?? short(transfer.peer)
+  const [failed, leftOut] = [problemsOf(transfer, "failed"), problemsOf(transfer, "leftOut")]
   return (
     <article
       aria-label={`${inert(transfer.name)}, ${stateWord(transfer)}`}
@@ -105,8 +106,10 @@ export const TransferCard = memo(({ transfer }: { readonly transfer: Transfer })
           {capital(inert(transfer.error))}
         </p>
       )}
-      {transfer.problemCount > 0 && (
-        <Problems problems={transfer.problems} summary={`${count(transfer.problemCount)} left out or failed`} />
+      {failed.count > 0 && <Problems problems={failed.named} summary={`${count(failed.count)} failed`} />}
+      {leftOut.count > 0 && <Problems problems={leftOut.named} summary={`${count(leftOut.count)} left out`} />}
+      {transfer.skipped !== undefined && (
+        <p className="mt-1 text-sm text-muted">{alreadyWord(transfer.direction, transfer.skipped)}</p>
       )}
       {transfer.direction === "receive" && transfer.renamed !== undefined && transfer.renamed.length > 0 && (
         <Renamed names={transfer.renamed} />

@@ -1,5 +1,6 @@
 /** A transfer's state in words, and what became of an offer that does not wait any more. */
 import type { Transfer } from "../../schema/Offer.ts"
+import { count } from "./format.ts"
 
 export const stateWord = ({ direction, pausedBy, state }: Transfer): string => {
   switch (state) {
@@ -27,6 +28,10 @@ export const stateWord = ({ direction, pausedBy, state }: Transfer): string => {
       return "Declined"
   }
 }
+
+/** Of files that were not sent, since the receiver had them. */
+export const alreadyWord = (direction: Transfer["direction"], files: number): string =>
+  `${count(files)} ${files === 1 ? "file was" : "files were"} ${direction === "receive" ? "here" : "there"} already`
 
 /** Of an offer that was open while it ended. */
 export const overWord = ({ state }: Transfer): { readonly title: string; readonly text: string } => {
