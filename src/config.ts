@@ -142,10 +142,11 @@ export const limits = {
   /** Messages waiting for one peer; in number and in bytes, whichever is reached first. */
   outboxMax: 1000,
   outboxBytes: 8 * 1024 * 1024,
-  /** Messages that are read from the outbox, and noted as sent, at one time. */
-  outboxAtOnce: 32,
+  /** Messages that are read from the outbox at one time, and the bytes of their texts. */
+  outboxAtOnce: 256,
+  outboxBytesAtOnce: 256 * 1024,
   /** Messages of peers that are kept by one write. */
-  chatAtOnce: 64,
+  chatAtOnce: 128,
   /** A message waits this long for a peer that is away: later it would surprise both. How often that is looked at. */
   outboxExpires: Duration.days(30),
   outboxLook: Duration.hours(1),

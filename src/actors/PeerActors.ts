@@ -214,12 +214,14 @@ export const make = Effect.gen(function* () {
     yield* actor === undefined ? registry.remove(id) : actor.stop("removed", { forget: true })
   })
 
-  const send = Effect.fnUntraced(function* (peer: PeerId, frame: Frame) {
+  const send = Effect.fnUntraced(function* (peer: PeerId, ...frames: ReadonlyArray<Frame>) {
+    let left = frames
     let tried: unknown
     while (true) {
       const session = roster.get(peer)?.session()
       if (session === undefined || session === tried) return yield* new NotConnected({ peer })
-      if (yield* session.send(frame)) return
+      left = yield* session.send(...left)
+      if (left.length === 0) return
       // It ended while we waited; another link may have taken its place.
       tried = session
     }

@@ -63,8 +63,8 @@ export interface Handler {
 export interface Session {
   readonly link: Link
   readonly hello: FrameOf<"Hello">
-  /** Accepts a frame for writing, waiting while the queue is full; false once the session has ended. */
-  readonly send: (frame: Frame) => Effect.Effect<boolean>
+  /** Accepts frames for writing, waiting while the queue is full; returns those that it did not, once it has ended. */
+  readonly send: (...frames: ReadonlyArray<Frame>) => Effect.Effect<ReadonlyArray<Frame>>
   /** Asks the peer whether it is there. */
   readonly ping: Effect.Effect<void>
   /** Ends it soon, with this Goodbye after what is queued. */
@@ -247,7 +247,10 @@ export const make = Effect.fnUntraced(function* (opened: Opened, first: Readonly
   const session: Session = {
     link,
     hello,
-    send: (frame) => Effect.suspend(() => Queue.offer(outgoing, encode(frame))),
+    send: (...frames) =>
+      Effect.suspend(() =>
+        Effect.map(Queue.offerAll(outgoing, frames.map(encode)), (left) => frames.slice(frames.length - left.length))
+      ),
     ping,
     close: (reason) => Effect.asVoid(Deferred.succeed(asked, ended(reason, ""))),
     isOpen: () => outgoing.state._tag === "Open",

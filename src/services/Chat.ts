@@ -90,8 +90,12 @@ const make = Effect.gen(function* () {
   const events = yield* Events
   const { id: self } = yield* Identity
   const random = yield* SecureRandom.SecureRandom
-  const randomId = Effect.map(random.randomBytes(idBytes), base32)
-  const freshEpoch = Effect.map(randomId, (id) => Epoch.make(id))
+  /** Asked for together: the call takes longer than the bytes. */
+  const randomIds = (count: number) =>
+    Effect.map(random.randomBytes(count * idBytes), (bytes) =>
+      Array.from({ length: count }, (_, at) => base32(bytes.subarray(at * idBytes, (at + 1) * idBytes)))
+    )
+  const freshEpoch = Effect.map(random.randomBytes(idBytes), (bytes) => Epoch.make(base32(bytes)))
 
   let isRefused = false
   /** Says what the disk refused: once, until it takes something again. */
@@ -177,8 +181,10 @@ const make = Effect.gen(function* () {
     const problem = refusal(text)
     if (problem !== undefined) return yield* new MessageRefused({ problem })
     const peers = yield* recipientsOf(to)
+    // Not one epoch for all: nobody is to know by its number who else got it.
+    const [id = "", ...fresh] = yield* randomIds(1 + peers.length)
     const message: Message = {
-      id: MessageId.make(yield* randomId),
+      id: MessageId.make(id),
       from: self,
       to,
       text,
@@ -187,9 +193,8 @@ const make = Effect.gen(function* () {
       recipients: peers.map((peer) => ({ peer, state: "queued" }))
     }
     const room = { messages: limits.outboxMax, bytes: limits.outboxBytes }
-    // Not one for all: nobody is to know by its number who else got it.
-    const fresh = yield* Effect.forEach(peers, () => freshEpoch)
-    return yield* store.append(message, fresh, room).pipe(
+    const epochs = fresh.map((one) => Epoch.make(one))
+    return yield* store.append(message, epochs, room).pipe(
       Effect.catchTags({
         OutboxFull: full,
         DatabaseError: (error) => Effect.fail(new MessageRefused({ problem: `it cannot be kept: ${error.message}` }))

@@ -38,6 +38,8 @@ interface Conversation {
   isUp: boolean
   /** Open while there may be something to write. */
   readonly wake: Latch.Latch
+  /** The greatest number of this session that was noted as sent. */
+  noted: number
   /** The outbox may hold something that was not written to this session: it has to be read. */
   mayWait: boolean
 }
@@ -64,6 +66,7 @@ export const makeSessions = Effect.fnUntraced(function* (options: {
       owed: new Map(),
       isUp: false,
       wake: Latch.makeUnsafe(false),
+      noted: 0,
       mayWait: true
     }
     conversations.set(peer, made)
@@ -87,26 +90,35 @@ export const makeSessions = Effect.fnUntraced(function* (options: {
     conversation.wake.openUnsafe()
   }
 
-  /** Writes some of what waits, and notes it as sent; false where there was nothing more. */
+  /** Writes some of what waits; false where there was nothing more. */
   const writeSome = Effect.fnUntraced(function* (conversation: Conversation) {
     if (!conversation.mayWait) return false
     const { peer } = conversation
     conversation.mayWait = false
-    const some = yield* store.outbox(peer, { after: conversation.session.written, limit: limits.outboxAtOnce })
-    for (const item of some) {
+    const some = yield* store.outbox(peer, {
+      after: conversation.session.written,
+      limit: limits.outboxAtOnce,
+      bytes: limits.outboxBytesAtOnce
+    })
+    if (some.length === 0) return false
+    conversation.mayWait = true
+    const frames = some.flatMap((item) => {
       const session = State.writing(conversation.session, item)
       // Counted before it is written: its receipt may be here before the write is known to be over.
       conversation.session = session ?? { ...conversation.session, written: item.seq }
-      if (session !== undefined) yield* connection.send(peer, frameOf(item, session.first))
-    }
-    const last = some.at(-1)
-    if (last === undefined) return false
-    conversation.mayWait = true
-    // Receipts are often quicker: then there is nothing to note.
-    if (conversation.session.first > last.seq) return true
-    const advanced = yield* orLog(store.advance(peer, { epoch: last.epoch, seq: last.seq, state: "sent" }))
-    if (advanced !== undefined) yield* tell(advanced.changed)
+      return session === undefined ? [] : [frameOf(item, session.first)]
+    })
+    if (frames.length > 0) yield* connection.send(peer, ...frames)
     return true
+  })
+
+  /** Notes as sent what was written and is not acknowledged. */
+  const note = Effect.fnUntraced(function* (conversation: Conversation) {
+    const { epoch, written } = conversation.session
+    conversation.noted = written
+    if (epoch === null) return
+    const advanced = yield* orLog(store.advance(conversation.peer, { epoch, seq: written, state: "sent" }))
+    if (advanced !== undefined) yield* tell(advanced.changed)
   })
 
   /** Writes to one session what there is to write, for as long as it is not interrupted. */
@@ -122,6 +134,8 @@ export const makeSessions = Effect.fnUntraced(function* (options: {
             if (owed.get(key) === receipt) owed.delete(key)
           }
         } while (yield* writeSome(conversation))
+        // Receipts are often quicker: then there is nothing to note.
+        if (!isNoted(conversation)) yield* note(conversation)
       }
     },
     // The session ended a moment ago; the word of it, which makes everything unacknowledged wait again, is on its way.
@@ -132,6 +146,7 @@ export const makeSessions = Effect.fnUntraced(function* (options: {
   const begin = Effect.fnUntraced(function* (conversation: Conversation) {
     yield* FiberMap.remove(writers, conversation.peer)
     conversation.session = State.newSession
+    conversation.noted = 0
     conversation.mayWait = true
     yield* conversation.wake.open
     yield* FiberMap.run(writers, conversation.peer, write(conversation))
@@ -177,6 +192,9 @@ export const makeSessions = Effect.fnUntraced(function* (options: {
   }
   return sessions
 })
+
+/** Whether all that was written to this session is noted as sent, or acknowledged. */
+const isNoted = ({ noted, session }: Conversation): boolean => session.written <= Math.max(noted, session.first - 1)
 
 const frameOf = (item: Waiting, first: number): Frame => {
   const { epoch, id, sentAt, seq, text, toEveryone } = item

@@ -64,8 +64,8 @@ export class Connection extends Context.Service<
     readonly expel: (id: PeerId) => Effect.Effect<void>
     /** Says Goodbye, stops dialling, forgets the peer; its key stays undialled until a person acts. */
     readonly remove: (id: PeerId) => Effect.Effect<void>
-    /** Writes a frame to the peer's session. Returning means accepted for writing, not received. */
-    readonly send: (peer: PeerId, frame: Frame) => Effect.Effect<void, NotConnected>
+    /** Writes frames to the peer's session, in order. Returning means accepted for writing, not received. */
+    readonly send: (peer: PeerId, ...frames: ReadonlyArray<Frame>) => Effect.Effect<void, NotConnected>
     /** Bytes that only the two ends of the session with this peer can derive (`Link.exportKey`). */
     readonly exportKey: (peer: PeerId, label: string, length: number) => Effect.Effect<Uint8Array, NotConnected>
     /** Other keys at known addresses, from now on; a reader that is too slow loses the oldest. */

@@ -41,6 +41,14 @@ export class Database extends Context.Service<
      * itself. A caller that is interrupted does not learn whether its work was kept.
      */
     readonly write: <A>(work: Query<A>) => Effect.Effect<A, DatabaseError>
+    /**
+     * The same for work that is quicker for many callers at once: it is given what all of them ask, at most `atOnce`,
+     * and answers each in its place.
+     */
+    readonly together: <I, A>(
+      atOnce: number,
+      work: (asked: ReadonlyArray<I>) => Query<ReadonlyArray<A>>
+    ) => (asked: I) => Effect.Effect<A, DatabaseError>
   }
 >()("kith/services/Database") {
   static readonly layer: Layer.Layer<Database | SqlClient, DatabaseError, NodeConfig> = Layer.unwrap(
@@ -63,7 +71,7 @@ const makeFile = Effect.fnUntraced(function* (path: string, steps: ReadonlyArray
   const keeper = yield* explained(path, DatabaseFile.makeKeeper(path, sql, file))
   // What was migrated is safe before anything is built on it.
   yield* keeper.sync
-  const { write } = yield* makeWriter({
+  const { together, write } = yield* makeWriter({
     sql,
     sync: keeper.sync,
     checkpoint: Effect.withTracerEnabled(keeper.checkpoint, false),
@@ -79,12 +87,15 @@ const makeFile = Effect.fnUntraced(function* (path: string, steps: ReadonlyArray
     jobsMax: limits.commitMax,
     waitingMax: limits.commitsWaitingMax
   })
-  return contextOf(
+  return contextOf(sql, {
     path,
-    sql,
-    (query) => explained(path, query),
-    (work) => explained(path, write(work))
-  )
+    read: (query) => explained(path, query),
+    write: (work) => explained(path, write(work)),
+    together: (atOnce, work) => {
+      const ask = together(atOnce, work)
+      return (asked) => explained(path, ask(asked))
+    }
+  })
 })
 
 /** A database in memory that outlives the layers over it, as a disk outlives the processes that use it. */
@@ -113,9 +124,16 @@ export const makeMemory: Effect.Effect<Memory, DatabaseError, Scope.Scope> = Eff
           isCut() ? closed(inMemory) : query
         )
       )
-    return contextOf(inMemory, sql, guard, (work) =>
+    const write = <A>(work: Query<A>) =>
       guard(Effect.uninterruptible(Effect.withTracerEnabled(sql.withTransaction(work), false)))
-    )
+    return contextOf(sql, {
+      path: inMemory,
+      read: guard,
+      write,
+      // Each alone: nothing here waits for anything that others could come in.
+      together: (_atOnce, work) => (asked) =>
+        write(Effect.flatMap(work([asked]), ([answer]) => (answer === undefined ? unanswered : Effect.succeed(answer))))
+    })
   })
   return {
     layer: Layer.effectContext(open).pipe(Layer.provide(Reactivity.layer)),
@@ -130,15 +148,13 @@ const inMemory = ":memory:"
 const closed = (path: string) =>
   new DatabaseError({ reason: "closed", path, problem: "the node is stopping", remedy: "Start it again to go on" })
 
-const contextOf = (
-  path: string,
-  sql: SqlClient,
-  guard: <A>(query: Query<A>) => Effect.Effect<A, DatabaseError>,
-  write: Database["Service"]["write"]
-) =>
-  Context.make(Database, { path, read: (query) => guard(Effect.withTracerEnabled(query, false)), write }).pipe(
-    Context.add(SqlClient, sql)
-  )
+const unanswered = Effect.die(new Error("work for many callers answers each of them"))
+
+const contextOf = (sql: SqlClient, database: Database["Service"]) =>
+  Context.make(Database, {
+    ...database,
+    read: (query) => database.read(Effect.withTracerEnabled(query, false))
+  }).pipe(Context.add(SqlClient, sql))
 
 /** Whatever went wrong, as a person is told. */
 const explained = <A, R>(

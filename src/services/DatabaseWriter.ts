@@ -18,15 +18,22 @@ interface Outcome {
   readonly tell: Effect.Effect<unknown>
 }
 
+/** Does the work of these jobs, which are all its own, within a transaction. Ends with what is to be told to them. */
+type Run = (jobs: ReadonlyArray<Job>) => Effect.Effect<Outcome, Outcome>
+
 /** One caller's part of a transaction. */
 interface Job {
-  /** Does the work within a transaction. Succeeds, or fails, with what is to be told to the caller. */
-  readonly run: Effect.Effect<Outcome, Outcome>
+  readonly run: Run
+  /** At most so many of the same `run` are done by one call of it. */
+  readonly atOnce: number
   /** Tells the caller that the transaction was not kept. */
   readonly refuse: (cause: Cause.Cause<SqlError | DatabaseError>) => Effect.Effect<unknown>
   /** Whether the caller stopped waiting before anything was done for it. */
   readonly isAbandoned: Effect.Effect<boolean>
 }
+
+/** Jobs that one call does. */
+type Party = readonly [Job, ...Array<Job>]
 
 /** The work at this place in a transaction failed, so nothing of the transaction may be kept. */
 class Spoiled {
@@ -45,6 +52,14 @@ export interface Writer {
    * write through another writer. A caller that is interrupted does not learn whether its work was kept.
    */
   readonly write: <A, E>(work: Effect.Effect<A, E>) => Effect.Effect<A, E | SqlError | DatabaseError>
+  /**
+   * The same for work that is quicker for many callers at once: it is given what all of them ask, at most `atOnce`,
+   * and answers each in its place. Where it fails, it is tried for each of them alone.
+   */
+  readonly together: <I, A, E>(
+    atOnce: number,
+    work: (asked: ReadonlyArray<I>) => Effect.Effect<ReadonlyArray<A>, E>
+  ) => (asked: I) => Effect.Effect<A, E | SqlError | DatabaseError>
 }
 
 export const makeWriter = Effect.fnUntraced(function* (options: {
@@ -74,18 +89,18 @@ export const makeWriter = Effect.fnUntraced(function* (options: {
     return broken
   })
 
-  /** One transaction for these jobs. If one fails, nothing of any was kept. */
-  const transaction = (some: ReadonlyArray<Job>) =>
+  /** One transaction for these parties. If one fails, nothing of any was kept. */
+  const transaction = (some: ReadonlyArray<Party>) =>
     sql
       .withTransaction(
-        Effect.forEach(some, (job, at) => Effect.mapError(job.run, (outcome) => new Spoiled(at, outcome)))
+        Effect.forEach(some, (party, at) => Effect.mapError(party[0].run(party), (outcome) => new Spoiled(at, outcome)))
       )
       .pipe(Effect.withTracerEnabled(false))
 
-  /** Tells every one of these jobs, once what was committed for them is safe. */
-  const commit = (some: ReadonlyArray<Job>): Effect.Effect<void> => {
+  /** Tells every job of these parties, once what was committed for them is safe. */
+  const commit = (some: ReadonlyArray<Party>): Effect.Effect<void> => {
     const refuseAll = (cause: Cause.Cause<SqlError | DatabaseError>) =>
-      Effect.forEach(some, (job) => job.refuse(cause), { discard: true })
+      Effect.forEach(some.flat(), (job) => job.refuse(cause), { discard: true })
     if (some.length === 0) return Effect.void
     if (broken !== undefined) return refuseAll(Cause.fail(broken))
     return transaction(some).pipe(
@@ -95,8 +110,11 @@ export const makeWriter = Effect.fnUntraced(function* (options: {
           if (spoiled === undefined) return refuseAll(withoutSpoiled(cause))
           // As if they had come one after the other: those before it are kept, and those after it are tried again.
           const { at, outcome } = spoiled
+          const alone = some[at] ?? []
           return commit(some.slice(0, at)).pipe(
-            Effect.andThen(outcome.tell),
+            Effect.andThen(
+              alone.length > 1 ? Effect.forEach(alone, (job) => commit([[job]]), { discard: true }) : outcome.tell
+            ),
             Effect.andThen(Effect.suspend(() => commit(some.slice(at + 1))))
           )
         },
@@ -115,7 +133,7 @@ export const makeWriter = Effect.fnUntraced(function* (options: {
     yield* Effect.yieldNow
     const taken = yield* Queue.takeBetween(jobs, 1, jobsMax)
     const wanted = yield* Effect.filter(taken, (job) => Effect.map(job.isAbandoned, (isAbandoned) => !isAbandoned))
-    yield* commit(wanted)
+    yield* commit(parties(wanted))
     if (broken === undefined) yield* Effect.catch(checkpoint, distrust)
   })
 
@@ -127,23 +145,63 @@ export const makeWriter = Effect.fnUntraced(function* (options: {
   // Before the fiber is interrupted: nothing more is accepted, and what was accepted is finished.
   yield* Effect.addFinalizer(() => Effect.andThen(Queue.end(jobs), Fiber.await(fiber)))
 
-  const write = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E | SqlError | DatabaseError> =>
-    Effect.gen(function* () {
-      const done = yield* Deferred.make<A, E | SqlError | DatabaseError>()
-      const isTaken = yield* Queue.offer(jobs, {
-        run: Effect.matchCauseEffect(work, {
-          onFailure: (cause) => Effect.fail({ tell: Deferred.failCause(done, cause) }),
-          onSuccess: (value) => Effect.succeed({ tell: Deferred.succeed(done, value) })
-        }),
+  const together: Writer["together"] = <I, A, E>(
+    atOnce: number,
+    work: (asked: ReadonlyArray<I>) => Effect.Effect<ReadonlyArray<A>, E>
+  ) => {
+    type Done = Deferred.Deferred<A, E | SqlError | DatabaseError>
+    const callers = new WeakMap<Job, { readonly asked: I; readonly done: Done }>()
+    const run: Run = (some) => {
+      const parts = some.flatMap((job) => callers.get(job) ?? [])
+      return Effect.matchCauseEffect(work(parts.map(({ asked }) => asked)), {
+        onFailure: (cause) =>
+          Effect.fail({ tell: Effect.forEach(parts, ({ done }) => Deferred.failCause(done, cause)) }),
+        onSuccess: (answers) =>
+          Effect.succeed({
+            tell: Effect.sync(() =>
+              answers.forEach((answer, at) => {
+                const part = parts[at]
+                if (part !== undefined) Deferred.doneUnsafe(part.done, Effect.succeed(answer))
+              })
+            )
+          })
+      })
+    }
+    return Effect.fnUntraced(function* (asked: I) {
+      const done: Done = Deferred.makeUnsafe()
+      const job: Job = {
+        run,
+        atOnce,
         refuse: (cause) => Deferred.failCause(done, cause),
         isAbandoned: Deferred.isDone(done)
-      })
-      if (!isTaken) return yield* closed
+      }
+      callers.set(job, { asked, done })
+      if (!(yield* Queue.offer(jobs, job))) return yield* closed
       return yield* Effect.onInterrupt(Deferred.await(done), () => Deferred.interrupt(done))
     })
+  }
 
-  return { write } satisfies Writer
+  const write: Writer["write"] = (work) => together(1, () => Effect.map(work, (answer) => [answer]))(undefined)
+
+  return { write, together } satisfies Writer
 })
+
+/** Jobs of one kind go together, where the first of them stands: none of their callers knows an order yet. */
+const parties = (some: ReadonlyArray<Job>): ReadonlyArray<Party> => {
+  const all: Array<[Job, ...Array<Job>]> = []
+  const open = new Map<Run, [Job, ...Array<Job>]>()
+  for (const job of some) {
+    const party = open.get(job.run)
+    if (party !== undefined && party.length < job.atOnce) {
+      party.push(job)
+      continue
+    }
+    const fresh: [Job, ...Array<Job>] = [job]
+    open.set(job.run, fresh)
+    all.push(fresh)
+  }
+  return all
+}
 
 const spoiledBy = (cause: Cause.Cause<SqlError | Spoiled>): Spoiled | undefined =>
   cause.reasons.flatMap((reason) =>

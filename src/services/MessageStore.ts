@@ -58,10 +58,13 @@ export class MessageStore extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<Numbered>, DatabaseError | OutboxFull>
     /** What is to be sent to whom, in numbers: one for each peer that was ever written to. */
     readonly outboxes: Effect.Effect<ReadonlyArray<Outbox>, DatabaseError>
-    /** What waits for a peer and would survive a power failure, in order, from the number that follows `after` on; at most `limits.outboxMax`. */
+    /**
+     * What waits for a peer and would survive a power failure, in order, from the number that follows `after` on; at
+     * most `limits.outboxMax`, and of so many bytes of texts, which one message may exceed.
+     */
     readonly outbox: (
       peer: PeerId,
-      options: { readonly after: number; readonly limit: number }
+      options: { readonly after: number; readonly limit: number; readonly bytes?: number }
     ) => Effect.Effect<ReadonlyArray<Waiting>, DatabaseError>
     /** A peer's receipt, or how far its session was written. States only go forward. */
     readonly advance: (peer: PeerId, progress: Progress) => Effect.Effect<Advanced, DatabaseError>

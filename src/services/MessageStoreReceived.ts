@@ -10,8 +10,7 @@ import type { Message } from "../schema/Message.ts"
 import { PeerId } from "../schema/PeerId.ts"
 import * as State from "./ChatState.ts"
 import type { Database } from "./Database.ts"
-import { insertMessage, keyOf, number, trim } from "./MessageStoreRows.ts"
-import { indexed } from "./SearchTerms.ts"
+import { index, insertMessages, keyOf, numbered, trim } from "./MessageStoreRows.ts"
 
 /** A message that came from a peer, as its frame says, and to whom: this node, or null for everyone. */
 export interface Arrival {
@@ -72,28 +71,32 @@ export const makeReceived = (database: Database["Service"], sql: SqlClient) => {
       SELECT ${key}, j.key, j.value ->> 'epoch', j.value ->> 'last' FROM json_each(${yield* encodeInbox(inbox)}) j`
   })
 
-  /** The place of the new message, or undefined if the peer gave its id to another one. */
-  const add = Effect.fnUntraced(function* (arrival: Arrival, message: Message) {
-    const place = yield* insertMessage(sql, message)
-    if (place === undefined) return undefined
-    const sender = keyOf(sql, arrival.peer)
+  /** Keeps what is new of these, and says which of them are: a peer may have given one's id to another. */
+  const add = Effect.fnUntraced(function* (arrivals: ReadonlyArray<Arrival>) {
+    if (arrivals.length === 0) return []
+    const keys = yield* numbered(sql, new Set(arrivals.flatMap(({ peer, to }) => (to === null ? [peer] : [peer, to]))))
+    const places = yield* insertMessages(sql, arrivals.map(messageOf))
+    const added = arrivals.flatMap((arrival, at) => {
+      const place = places[at]
+      const sender = keys.get(arrival.peer)
+      return place === undefined || sender === undefined ? [] : [{ ...arrival, place, sender, who: `k${sender}` }]
+    })
+    const rows = added.map(({ epoch, place, sender, seq, to }) => [place, sender, to === null ? 1 : 0, epoch, seq])
     yield* sql`
       INSERT INTO unread (message, sender, to_everyone, epoch, seq)
-      VALUES (${place}, ${sender}, ${arrival.to === null}, ${arrival.epoch}, ${arrival.seq})`
-    yield* sql`
-      INSERT INTO message_search (rowid, who, words) VALUES (${place}, 'k' || ${sender}, ${indexed(arrival.text)})`
-    return place
+      SELECT j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4
+      FROM json_each(${JSON.stringify(rows)}) j`
+    yield* index(sql, added)
+    const last = added.at(-1)
+    if (last !== undefined) yield* trim(sql, last.place, added.length)
+    return places.map((place) => place !== undefined)
   })
 
   const receive = Effect.fn("MessageStore.receive")((arrivals: ReadonlyArray<Arrival>) =>
     database.write(
       Effect.gen(function* () {
-        const peers = new Set(arrivals.flatMap(({ peer, to }) => (to === null ? [peer] : [peer, to])))
-        yield* number(sql, [...peers])
         const inboxes = new Map<PeerId, { readonly before: State.Inbox; now: State.Inbox }>()
-        const received: Array<Received> = []
-        let last = 0
-        let added = 0
+        const judged: Array<State.Received & { readonly arrival: Arrival }> = []
         for (const arrival of arrivals) {
           let inbox = inboxes.get(arrival.peer)
           if (inbox === undefined) {
@@ -101,29 +104,22 @@ export const makeReceived = (database: Database["Service"], sql: SqlClient) => {
             inbox = { before, now: before }
             inboxes.set(arrival.peer, inbox)
           }
-          const judged = State.receive(inbox.now, arrival)
-          inbox.now = judged.inbox
-          if (judged.verdict !== "new") {
-            received.push({ verdict: judged.verdict, last: judged.last, message: null })
-            continue
-          }
-          const message = messageOf(arrival)
-          const place = yield* add(arrival, message)
-          if (place !== undefined) {
-            last = place
-            added++
-          }
-          received.push({
-            verdict: place === undefined ? "duplicateId" : "new",
-            last: judged.last,
-            message: place === undefined ? null : message
-          })
+          const one = State.receive(inbox.now, arrival)
+          inbox.now = one.inbox
+          judged.push({ ...one, arrival })
         }
+        const fresh = judged.filter(({ verdict }) => verdict === "new").map(({ arrival }) => arrival)
+        const isAdded = yield* add(fresh)
+        const shown = new Set(fresh.filter((_, at) => isAdded[at]))
         for (const [peer, { before, now }] of inboxes) {
           if (now !== before) yield* keepInbox(peer, before, now)
         }
-        if (added > 0) yield* trim(sql, last, added)
-        return received
+        return judged.map(({ arrival, last, verdict }): Received => {
+          if (verdict !== "new") return { verdict, last, message: null }
+          return shown.has(arrival)
+            ? { verdict, last, message: messageOf(arrival) }
+            : { verdict: "duplicateId", last, message: null }
+        })
       })
     )
   )

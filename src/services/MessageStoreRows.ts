@@ -10,6 +10,7 @@ import { PeerId } from "../schema/PeerId.ts"
 import { ChatText } from "../schema/Text.ts"
 import { leastAdvanced } from "./ChatState.ts"
 import { TextFromBytes } from "./DatabaseText.ts"
+import { indexed } from "./SearchTerms.ts"
 
 /** How a state stands in the database: further is greater, but for the last, which comes of `queued` and `sent`. */
 const states = ["queued", "sent", "delivered", "read", "expired"] as const satisfies ReadonlyArray<MessageState>
@@ -56,26 +57,69 @@ export const messageOf = (row: Row): Message => {
 /** Rows of one column of whole numbers. */
 export const decodeNumbers = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ n: Schema.Int })))
 
-const Added = Schema.Struct({ changes: Schema.Int, lastInsertRowid: Schema.Int })
-const decodeAdded = Schema.decodeUnknownEffect(Added)
+const decodeLast = Schema.decodeUnknownEffect(Schema.Tuple([Schema.Struct({ n: Schema.NullOr(Schema.Int) })]))
+const decodeAdded = Schema.decodeUnknownEffect(Schema.Struct({ changes: Schema.Int }))
 
 /**
- * Adds a message and returns its place, or undefined if its sender gave this id to another one. SQLite says the place
- * without being asked; RETURNING would make the statement several times as slow.
+ * Adds these messages and returns the place of each, in their order; undefined where its sender gave the id to another
+ * one. One statement for all; with RETURNING it would take several times as long.
  */
-export const insertMessage = Effect.fnUntraced(function* (
+export const insertMessages = Effect.fnUntraced(function* (
   sql: SqlClient,
-  message: Pick<Message, "id" | "from" | "to" | "text" | "sentAt">
+  messages: ReadonlyArray<Pick<Message, "id" | "from" | "to" | "text" | "sentAt">>
 ) {
-  const { changes, lastInsertRowid } = yield* Effect.flatMap(
+  const [{ n: last }] = yield* Effect.flatMap(sql`SELECT max(n) AS n FROM messages`, decodeLast)
+  const first = (last ?? 0) + 1
+  const rows = messages.map((one, at) => [first + at, one.id, one.from, one.to, one.text, one.sentAt])
+  const { changes } = yield* Effect.flatMap(
     sql`
-      INSERT INTO messages (id, sender, receiver, text, sent_at)
-      VALUES (${message.id}, ${keyOf(sql, message.from)}, ${message.to === null ? null : keyOf(sql, message.to)},
-        ${message.text}, ${message.sentAt})
+      INSERT INTO messages (n, id, sender, receiver, text, sent_at)
+      SELECT j.value ->> 0, j.value ->> 1, (SELECT n FROM keys WHERE id = j.value ->> 2),
+        (SELECT n FROM keys WHERE id = j.value ->> 3), j.value ->> 4, j.value ->> 5
+      FROM json_each(${JSON.stringify(rows)}) j WHERE true ORDER BY j.key
       ON CONFLICT (id, sender) DO NOTHING`.raw,
     decodeAdded
   )
-  return changes === 0 ? undefined : lastInsertRowid
+  const places = messages.map((_, at) => first + at)
+  if (changes === messages.length) return places
+  const added = new Set(
+    (yield* Effect.flatMap(sql`SELECT n FROM messages WHERE n >= ${first}`, decodeNumbers)).map(({ n }) => n)
+  )
+  return places.map((place) => (added.has(place) ? place : undefined))
+})
+
+/** Makes the words of these messages found: of each its place, the keys it went between, and its text. */
+export const index = (
+  sql: SqlClient,
+  added: ReadonlyArray<{ readonly place: number; readonly who: string; readonly text: string }>
+): Effect.Effect<unknown, SqlError> => {
+  const rows = added.map(({ place, text, who }) => [place, who, indexed(text)])
+  return sql`
+    INSERT INTO message_search (rowid, who, words)
+    SELECT j.value ->> 0, j.value ->> 1, j.value ->> 2 FROM json_each(${JSON.stringify(rows)}) j`
+}
+
+const decodeKeys = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ n: Schema.Int, id: PeerId })))
+
+/** The numbers of these peers, where they have one. */
+export const keysOf = Effect.fnUntraced(function* (sql: SqlClient, peers: Iterable<PeerId>) {
+  const list = JSON.stringify([...peers])
+  const rows = yield* Effect.flatMap(
+    sql`SELECT n, id FROM keys WHERE id IN (SELECT value FROM json_each(${list}))`,
+    decodeKeys
+  )
+  return new Map(rows.map(({ id, n }) => [id, n]))
+})
+
+/** The numbers of these peers, which are given one if they have none. */
+export const numbered = Effect.fnUntraced(function* (sql: SqlClient, peers: ReadonlySet<PeerId>) {
+  const known = yield* keysOf(sql, peers)
+  if (known.size === peers.size) return known
+  yield* number(
+    sql,
+    [...peers].filter((peer) => !known.has(peer))
+  )
+  return yield* keysOf(sql, peers)
 })
 
 /** Gives a number to each of these peers that has none. */

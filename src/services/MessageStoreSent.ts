@@ -13,17 +13,18 @@ import { byteLength } from "../schema/Text.ts"
 import type { Database } from "./Database.ts"
 import {
   decodeNumbers,
-  insertMessage,
   decodeRows,
+  index,
+  insertMessages,
   keyOf,
   messageOf,
   number,
+  numbered,
   selectMessages,
   StoredText,
   stateNumber,
   trim
 } from "./MessageStoreRows.ts"
-import { indexed } from "./SearchTerms.ts"
 
 /** The number a message has with one of its recipients. */
 const Numbered = Schema.Struct({ peer: PeerId, epoch: Epoch, seq: Schema.Natural })
@@ -87,10 +88,40 @@ export class OutboxFull extends Schema.TaggedError<OutboxFull>()("OutboxFull", {
   }
 }
 
+/** One message to be kept. */
+interface Append {
+  readonly message: Message
+  /** An epoch for each of its recipients that was never written to. */
+  readonly fresh: ReadonlyArray<Epoch>
+  readonly room: Room
+  /** Of its text. */
+  readonly bytes: number
+}
+
+interface Kept {
+  readonly place: number
+  readonly numbers: ReadonlyArray<Numbered>
+}
+
+/** What is asked for one peer, and the least room any of it is to have. */
+interface Wanted extends Room {
+  readonly room: Room
+}
+
+const lesser = (a: Room, b: Room): Room => ({
+  messages: Math.min(a.messages, b.messages),
+  bytes: Math.min(a.bytes, b.bytes)
+})
+
+/** Messages kept by one set of statements. */
+const appendsAtOnce = 64
+
 /** Rows changed by one statement. */
 const changesMax = 1000
 
-const decodeNumbered = Schema.decodeUnknownEffect(Schema.Array(Numbered))
+const decodeNewest = Schema.decodeUnknownEffect(
+  Schema.Array(Schema.Struct({ peer: PeerId, key: Schema.Int, n: Schema.Int, epoch: Epoch, next: Schema.Natural }))
+)
 const decodeWaiting = Schema.decodeUnknownEffect(Schema.Array(Waiting))
 const decodeWaitingCounts = Schema.decodeUnknownEffect(
   Schema.Array(Schema.Struct({ peer: PeerId, messages: Schema.Natural, bytes: Schema.Natural }))
@@ -103,8 +134,9 @@ const decodeCounters = Schema.decodeUnknownEffect(
 export const makeSent = (database: Database["Service"], sql: SqlClient) => {
   const select = sql.literal(selectMessages)
 
-  /** Messages that are being kept: what the outbox shows meanwhile may not be safe yet. */
+  /** Messages that are being kept. Meanwhile only what stands up to `safe` is sure to stay. */
   let appending = 0
+  let safe = Number.MAX_SAFE_INTEGER
 
   /**
    * At most so much waits for a peer: what was delivered or undone since is not taken off. Counting anew for each
@@ -112,15 +144,20 @@ export const makeSent = (database: Database["Service"], sql: SqlClient) => {
    */
   const bounds = new Map<PeerId, { messages: number; bytes: number }>()
 
-  const hasRoom = (peer: PeerId, room: Room, bytes: number): boolean => {
+  const hasRoom = (peer: PeerId, { bytes, messages, room }: Wanted): boolean => {
     const bound = bounds.get(peer)
-    return bound !== undefined && bound.messages < room.messages && bound.bytes + bytes <= room.bytes
+    return bound !== undefined && bound.messages + messages <= room.messages && bound.bytes + bytes <= room.bytes
   }
 
-  /** The first of these peers that has no room for a message of so many bytes more. */
-  const firstFull = Effect.fnUntraced(function* (peers: ReadonlyArray<PeerId>, room: Room, bytes: number) {
-    const unsure = peers.filter((peer) => !hasRoom(peer, room, bytes))
-    if (unsure.length === 0) return undefined
+  const take = (peer: PeerId, bytes: number): void => {
+    const bound = bounds.get(peer)
+    if (bound !== undefined) bounds.set(peer, { messages: bound.messages + 1, bytes: bound.bytes + bytes })
+  }
+
+  /** Counts what waits for these peers, where it is not sure that all that is asked for has room. */
+  const count = Effect.fnUntraced(function* (wanted: ReadonlyMap<PeerId, Wanted>) {
+    const unsure = [...wanted].flatMap(([peer, one]) => (hasRoom(peer, one) ? [] : [peer]))
+    if (unsure.length === 0) return
     const waiting = yield* Effect.flatMap(
       sql`
         SELECT j.value AS peer, count(r.message) AS messages, ifnull(sum(r.bytes), 0) AS bytes
@@ -132,62 +169,123 @@ export const makeSent = (database: Database["Service"], sql: SqlClient) => {
     )
     if (bounds.size + waiting.length > limits.peersMax) bounds.clear()
     for (const { bytes, messages, peer } of waiting) bounds.set(peer, { messages, bytes })
-    const full = waiting.find(({ peer }) => !hasRoom(peer, room, bytes))
-    return full === undefined ? undefined : new OutboxFull({ peer: full.peer, waiting: full.messages })
+  })
+
+  /** The newest counter of each of these peers; of one that was never written to, a new one. */
+  const countersOf = Effect.fnUntraced(function* (
+    keys: ReadonlyMap<PeerId, number>,
+    fresh: ReadonlyMap<PeerId, Epoch>
+  ) {
+    const list = JSON.stringify([...fresh].map(([peer, epoch]) => [keys.get(peer), epoch]))
+    const select = sql`
+      SELECT k.id AS peer, o.peer AS key, o.n, o.epoch, o.next FROM json_each(${list}) j
+      JOIN outgoing o ON o.n = (SELECT max(n) FROM outgoing WHERE peer = j.value ->> 0) JOIN keys k ON k.n = o.peer`
+    const known = yield* Effect.flatMap(select, decodeNewest)
+    if (known.length === fresh.size) return known
+    yield* sql`
+      INSERT INTO outgoing (peer, epoch, next) SELECT j.value ->> 0, j.value ->> 1, 1 FROM json_each(${list}) j
+      WHERE NOT EXISTS (SELECT 1 FROM outgoing o WHERE o.peer = j.value ->> 0)`
+    return yield* Effect.flatMap(select, decodeNewest)
   })
 
   const append = Effect.fn("MessageStore.append")(function* (
     message: Message,
     fresh: ReadonlyArray<Epoch>,
-    room?: Room
+    room: Room = { messages: Number.MAX_SAFE_INTEGER, bytes: Number.MAX_SAFE_INTEGER }
   ) {
     const kept = yield* Effect.acquireUseRelease(
       Effect.sync(() => appending++),
-      () => keep(message, fresh, room),
-      () => Effect.sync(() => appending--)
+      () => keep({ message, fresh, room, bytes: byteLength(message.text) }),
+      () =>
+        Effect.sync(() => {
+          if (--appending === 0) safe = Number.MAX_SAFE_INTEGER
+        })
     )
-    return "full" in kept ? yield* kept.full : kept.numbers
+    if (kept instanceof OutboxFull) return yield* kept
+    // Whatever stands before it was kept with it, or earlier.
+    safe = Math.max(safe, kept.place)
+    return kept.numbers
   })
 
-  const keep = (message: Message, fresh: ReadonlyArray<Epoch>, room: Room | undefined) => {
-    const peers = message.recipients.map((one) => one.peer)
-    const list = JSON.stringify(peers)
-    const bytes = byteLength(message.text)
-    return database.write(
-      Effect.gen(function* () {
-        const full = room === undefined ? undefined : yield* firstFull(peers, room, bytes)
-        if (full !== undefined) return { full }
-        yield* number(sql, [message.from, ...peers])
-        yield* sql`
-          INSERT INTO outgoing (peer, epoch, next) SELECT k.n, f.value, 1
-          FROM json_each(${list}) j JOIN keys k ON k.id = j.value JOIN json_each(${JSON.stringify(fresh)}) f ON f.key = j.key
-          WHERE NOT EXISTS (SELECT 1 FROM outgoing o WHERE o.peer = k.n)`
-        const last = yield* insertMessage(sql, message)
-        if (last === undefined) return { numbers: [] }
-        for (const peer of peers) {
-          const bound = bounds.get(peer)
-          if (bound !== undefined) bounds.set(peer, { messages: bound.messages + 1, bytes: bound.bytes + bytes })
-        }
-        yield* sql`
-          INSERT INTO recipients (message, peer, counter, seq, state, bytes)
-          SELECT ${last}, o.peer, o.n, o.next, 0, ${bytes}
-          FROM json_each(${list}) j JOIN keys k ON k.id = j.value
-          JOIN outgoing o ON o.n = (SELECT max(n) FROM outgoing WHERE peer = k.n)`
-        yield* sql`
-          INSERT INTO message_search (rowid, who, words)
-          SELECT ${last}, 'k' || ${keyOf(sql, message.from)} || ' ' || group_concat('k' || peer, ' '), ${indexed(message.text)}
-          FROM recipients WHERE message = ${last}`
-        yield* trim(sql, last, 1)
-        const numbers = yield* Effect.flatMap(
-          sql`
-            UPDATE outgoing SET next = next + 1 WHERE n IN (SELECT counter FROM recipients WHERE message = ${last})
-            RETURNING (SELECT id FROM keys WHERE n = peer) AS peer, epoch, next - 1 AS seq`,
-          decodeNumbered
-        )
-        return { numbers }
-      })
+  /** Which of these have room, one after the other; of the others, the peer that has none. */
+  const admit = Effect.fnUntraced(function* (asked: ReadonlyArray<Append>) {
+    const wanted = new Map<PeerId, Wanted>()
+    for (const { bytes, message, room } of asked) {
+      for (const { peer } of message.recipients) {
+        const more = wanted.get(peer) ?? { messages: 0, bytes: 0, room }
+        wanted.set(peer, { messages: more.messages + 1, bytes: more.bytes + bytes, room: lesser(more.room, room) })
+      }
+    }
+    yield* count(wanted)
+    return asked.map(({ bytes, message, room }) => {
+      const full = message.recipients.find(({ peer }) => !hasRoom(peer, { messages: 1, bytes, room }))
+      if (full === undefined) {
+        for (const { peer } of message.recipients) take(peer, bytes)
+        return undefined
+      }
+      return new OutboxFull({ peer: full.peer, waiting: bounds.get(full.peer)?.messages ?? 0 })
+    })
+  })
+
+  /** Keeps what has room of all that is asked for at one time, with one statement of each kind. */
+  const keep = database.together<Append, Kept | OutboxFull>(
+    appendsAtOnce,
+    Effect.fnUntraced(function* (asked) {
+      const refused = yield* admit(asked)
+      const admitted = asked.filter((_, at) => refused[at] === undefined)
+      const kept = admitted.length === 0 ? new Map<Append, Kept>() : yield* add(admitted)
+      return asked.map((one, at) => refused[at] ?? kept.get(one) ?? { place: 0, numbers: [] })
+    })
+  )
+
+  const add = Effect.fnUntraced(function* (asked: ReadonlyArray<Append>) {
+    const fresh = new Map<PeerId, Epoch>()
+    for (const one of asked) {
+      for (const [at, { peer }] of one.message.recipients.entries()) {
+        const epoch = one.fresh[at]
+        if (epoch !== undefined && !fresh.has(peer)) fresh.set(peer, epoch)
+      }
+    }
+    const keys = yield* numbered(sql, new Set([...asked.map(({ message }) => message.from), ...fresh.keys()]))
+    const counters = new Map((yield* countersOf(keys, fresh)).map((one) => [one.peer, { ...one }]))
+    const places = yield* insertMessages(
+      sql,
+      asked.map(({ message }) => message)
     )
-  }
+    safe = Math.min(safe, (places.find((place) => place !== undefined) ?? safe + 1) - 1)
+    const kept = new Map<Append, Kept>()
+    const rows: Array<ReadonlyArray<number>> = []
+    const added: Array<{ readonly place: number; readonly who: string; readonly text: string }> = []
+    for (const [at, one] of asked.entries()) {
+      const place = places[at]
+      if (place === undefined) continue
+      const { from, recipients, text } = one.message
+      const own: Array<Numbered> = []
+      const who = [`k${keys.get(from) ?? ""}`]
+      for (const { peer } of recipients) {
+        const counter = counters.get(peer)
+        if (counter === undefined) continue
+        const seq = counter.next++
+        own.push({ peer, epoch: counter.epoch, seq })
+        who.push(`k${counter.key}`)
+        rows.push([place, counter.key, counter.n, seq, one.bytes])
+      }
+      kept.set(one, { place, numbers: own })
+      added.push({ place, who: who.join(" "), text })
+    }
+    yield* sql`
+      INSERT INTO recipients (message, peer, counter, seq, state, bytes)
+      SELECT j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, 0, j.value ->> 4
+      FROM json_each(${JSON.stringify(rows)}) j`
+    yield* sql`
+      UPDATE outgoing SET next = j.value ->> 1
+      FROM json_each(${JSON.stringify([...counters.values()].map(({ n, next }) => [n, next]))}) j
+      WHERE outgoing.n = j.value ->> 0`
+    yield* index(sql, added)
+    const last = added.at(-1)
+    if (last !== undefined) yield* trim(sql, last.place, added.length)
+    return kept
+  })
 
   const outboxes = database
     .read(
@@ -205,18 +303,21 @@ export const makeSent = (database: Database["Service"], sql: SqlClient) => {
     .pipe(Effect.withSpan("MessageStore.outboxes"))
 
   const outbox = Effect.fn("MessageStore.outbox")(
-    (peer: PeerId, options: { readonly after: number; readonly limit: number }) =>
-      // What could still be lost must not be sent: its number would be given to another message.
+    (peer: PeerId, options: { readonly after: number; readonly limit: number; readonly bytes?: number }) =>
       Effect.suspend(() =>
-        (appending > 0 ? database.write : database.read)(
+        database.read(
           Effect.flatMap(
+            // What could still be lost must not be sent: its number would be given to another message.
             sql`
-            SELECT m.id, (SELECT epoch FROM outgoing WHERE n = r.counter) AS epoch, r.seq,
-              m.receiver IS NULL AS toEveryone, m.sent_at AS sentAt, CAST(m.text AS BLOB) AS text
-            FROM recipients r JOIN messages m ON m.n = r.message
-            WHERE r.peer = ${keyOf(sql, peer)} AND r.state < 2 AND r.seq > ${options.after}
-              AND r.counter = (SELECT max(n) FROM outgoing WHERE peer = ${keyOf(sql, peer)})
-            ORDER BY r.seq LIMIT ${Math.min(options.limit, limits.outboxMax)}`,
+              SELECT m.id, (SELECT epoch FROM outgoing WHERE n = r.counter) AS epoch, r.seq,
+                m.receiver IS NULL AS toEveryone, m.sent_at AS sentAt, CAST(m.text AS BLOB) AS text
+              FROM (
+                SELECT message, counter, seq, sum(bytes) OVER (ORDER BY seq) - bytes AS before FROM recipients
+                WHERE peer = ${keyOf(sql, peer)} AND state < 2 AND seq > ${options.after} AND message <= ${safe}
+                  AND counter = (SELECT max(n) FROM outgoing WHERE peer = ${keyOf(sql, peer)})
+                ORDER BY seq LIMIT ${Math.min(options.limit, limits.outboxMax)}
+              ) r JOIN messages m ON m.n = r.message
+              WHERE r.before < ${options.bytes ?? Number.MAX_SAFE_INTEGER} ORDER BY r.seq`,
             decodeWaiting
           )
         )

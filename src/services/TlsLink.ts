@@ -169,13 +169,14 @@ class TlsLink implements Link {
 
   #send(chunks: ReadonlyArray<Uint8Array>, done: () => void): void {
     const size = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
-    const gather = chunks.length > 1 && size <= gatherBytes
-    if (gather) this.#socket.cork()
+    if (chunks.length > 1 && size <= gatherBytes) {
+      this.#socket.write(Buffer.concat(chunks, size), done)
+      return
+    }
     chunks.forEach((chunk, index) => {
       if (index < chunks.length - 1) this.#socket.write(chunk)
       else this.#socket.write(chunk, done)
     })
-    if (gather) this.#socket.uncork()
     if (chunks.length === 0) done()
   }
 

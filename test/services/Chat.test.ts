@@ -19,7 +19,7 @@ import type { Message } from "../../src/schema/Message.ts"
 import type { PeerId } from "../../src/schema/PeerId.ts"
 import { chatMaxBytes } from "../../src/schema/Text.ts"
 import { Chat } from "../../src/services/Chat.ts"
-import { Database, DatabaseError, type Memory, makeMemory } from "../../src/services/Database.ts"
+import { Database, DatabaseError, type Memory, makeMemory, type Query } from "../../src/services/Database.ts"
 import { Events } from "../../src/services/Events.ts"
 import { Identity } from "../../src/services/Identity.ts"
 import { MessageStore } from "../../src/services/MessageStore.ts"
@@ -702,7 +702,11 @@ describe("Chat and a disk that refuses", () => {
           Database,
           Effect.map(Database, (database) => ({
             ...database,
-            write: (work) => Effect.suspend(() => (isFull ? Effect.fail(full) : database.write(work)))
+            write: (work) => Effect.suspend(() => (isFull ? Effect.fail(full) : database.write(work))),
+            together: <I, A>(atOnce: number, work: (asked: ReadonlyArray<I>) => Query<ReadonlyArray<A>>) => {
+              const ask = database.together(atOnce, work)
+              return (asked: I) => Effect.suspend(() => (isFull ? Effect.fail(full) : ask(asked)))
+            }
           }))
         ).pipe(Layer.provideMerge(memory.layer))
       })

@@ -25,7 +25,7 @@ const make = Effect.gen(function* () {
   })
   const scope = yield* Scope.make()
   yield* Effect.addFinalizer((exit) => Scope.close(scope, exit))
-  const { write } = yield* makeWriter({
+  const { together, write } = yield* makeWriter({
     sql,
     sync,
     checkpoint: Effect.void,
@@ -37,7 +37,7 @@ const make = Effect.gen(function* () {
   yield* sql`CREATE TABLE t (a TEXT NOT NULL UNIQUE) STRICT`
   const insert = (a: string) => sql`INSERT INTO t VALUES (${a}) RETURNING a`.values
   const kept = Effect.map(sql`SELECT a FROM t ORDER BY rowid`.values, (rows) => rows.map(([a]) => a))
-  return { close: Scope.close(scope, Exit.void), disk, insert, kept, sql, write }
+  return { close: Scope.close(scope, Exit.void), disk, insert, kept, sql, together, write }
 })
 
 const test = <A, E>(
@@ -48,6 +48,57 @@ const test = <A, E>(
 const names = (count: number) => Array.from({ length: count }, (_, n) => `n${n}`)
 
 describe("DatabaseWriter", () => {
+  test("gives work for many what they ask at once, at most so many, and each its own answer", ({
+    disk,
+    insert,
+    kept,
+    together,
+    write
+  }) =>
+    Effect.gen(function* () {
+      const calls: Array<number> = []
+      const ask = together(40, (asked: ReadonlyArray<string>) =>
+        Effect.gen(function* () {
+          calls.push(asked.length)
+          yield* Effect.forEach(asked, insert, { discard: true })
+          return asked.map((a) => `${a}!`)
+        })
+      )
+      const answers = yield* Effect.forEach(
+        names(90),
+        (a, at) => (at === 50 ? Effect.as(write(insert(a)), "alone") : ask(a)),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(
+        answers,
+        names(90).map((a, at) => (at === 50 ? "alone" : `${a}!`))
+      )
+      assert.deepStrictEqual(calls, [40, 40, 9])
+      assert.strictEqual(disk.syncs, 1)
+      assert.sameMembers([...(yield* kept)], names(90))
+    }))
+
+  test("work for many that fails is done for each alone, and spoils nothing but what fails", ({
+    insert,
+    kept,
+    together,
+    write
+  }) =>
+    Effect.gen(function* () {
+      const ask = together(100, (asked: ReadonlyArray<string>) => Effect.forEach(asked, insert))
+      yield* write(insert("n3"))
+      const exits = yield* Effect.forEach(
+        names(10),
+        (a, at) => Effect.exit(at % 5 === 4 ? write(insert(`w${at}`)) : ask(a)),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(
+        exits.flatMap((exit, at) => (Exit.isFailure(exit) ? [at] : [])),
+        [3]
+      )
+      assert.sameMembers([...(yield* kept)], ["n3", "n0", "n1", "n2", "n5", "n6", "n7", "n8", "w4", "w9"])
+    }))
+
   test("brings what is asked for at once to the disk at once, and tells each caller its own", ({
     disk,
     insert,

@@ -26,11 +26,15 @@ export const make = () => {
 
   const layer = Layer.mock(Connection, {
     connected: Effect.sync(() => [...sessions.keys()]),
-    send: (peer, frame) =>
-      Effect.suspend((): Effect.Effect<void, NotConnected> => {
-        const wire = sessions.get(peer)
-        return wire === undefined ? Effect.fail(new NotConnected({ peer })) : wire(frame)
-      }),
+    send: (peer, ...frames) =>
+      Effect.forEach(
+        frames,
+        (frame): Effect.Effect<void, NotConnected> => {
+          const wire = sessions.get(peer)
+          return wire === undefined ? Effect.fail(new NotConnected({ peer })) : wire(frame)
+        },
+        { discard: true }
+      ),
     inbox: Effect.fnUntraced(function* <const Tag extends FrameTag>(...tags: ReadonlyArray<Tag>) {
       const queue = yield* Queue.bounded<Inbound<Tag> | SessionChange>(10_000)
       const isWanted = isOneOf(tags)

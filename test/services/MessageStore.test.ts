@@ -6,6 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Context from "effect/Context"
@@ -16,7 +17,7 @@ import type { Epoch } from "../../src/schema/Id.ts"
 import type { Message } from "../../src/schema/Message.ts"
 import { chatMaxBytes } from "../../src/schema/Text.ts"
 import { epochsMax } from "../../src/services/ChatState.ts"
-import { Database, layerFile } from "../../src/services/Database.ts"
+import { Database, layerFile, type Query } from "../../src/services/Database.ts"
 import { type Arrival, MessageStore, type Progress } from "../../src/services/MessageStore.ts"
 import { someEpoch, someId, someMessage } from "../Some.ts"
 import { temporaryDirectory } from "./DatabaseDirectory.ts"
@@ -410,6 +411,39 @@ describe("MessageStore and its outbox", () => {
     }).pipe(Effect.provide(memory))
   )
 
+  it.live("keeps what many say at once as if one said it after the other", () =>
+    Effect.gen(function* () {
+      const store = yield* MessageStore
+      const room = { messages: 100, bytes: 100_000 }
+      const said = Array.from({ length: 120 }, (_, n) =>
+        message(n < 5 ? 0 : n, `t${n}\u0000`, n < 10 ? [bob, carol] : [bob])
+      )
+      const numbers = yield* Effect.forEach(
+        said,
+        (one, n) => Effect.result(store.append(one, epochs(someEpoch(n)), room)),
+        { concurrency: "unbounded" }
+      )
+      const kept = numbers.flatMap((one) => (Result.isSuccess(one) ? [one.success] : []))
+      const refused = numbers.flatMap((one) => (Result.isFailure(one) ? [one.failure] : []))
+      // Four of the first five took the id of another, whoever of them was the first.
+      assert.strictEqual(kept.filter((one) => one.length === 0).length, 4)
+      const ofBob = kept.flat().filter((one) => one.peer === bob)
+      assert.isAtMost(ofBob.length, 100)
+      assert.isTrue(refused.length > 0 && refused.every((one) => one._tag === "OutboxFull" && one.peer === bob))
+      assert.strictEqual(ofBob.length + refused.length + 4, 120)
+      const waiting = yield* store.outbox(bob, { after: 0, limit: 1000 })
+      assert.deepStrictEqual(
+        waiting.map((one) => [one.seq, one.epoch]),
+        ofBob.map((_, at) => [at + 1, ofBob[0]?.epoch])
+      )
+      for (const { id, text } of waiting) assert.isTrue(said.some((one) => one.id === id && one.text === text))
+      assert.lengthOf(yield* store.outbox(carol, { after: 0, limit: 1000 }), 6)
+      // The bytes are those of the first, and one more.
+      const bytes = (waiting[0]?.text.length ?? 0) + 1
+      assert.deepStrictEqual(yield* store.outbox(bob, { after: 0, limit: 1000, bytes }), waiting.slice(0, 2))
+    }).pipe(Effect.provide(Layer.unwrap(Effect.map(temporaryDirectory, file))))
+  )
+
   it.effect("shows what waits only once it is safe", () =>
     Effect.gen(function* () {
       const isSafe = yield* Latch.make(false)
@@ -417,7 +451,10 @@ describe("MessageStore and its outbox", () => {
         Database,
         Effect.map(Database, (database) => ({
           ...database,
-          write: (work) => Effect.tap(database.write(work), isSafe.await)
+          together: <I, A>(atOnce: number, work: (asked: ReadonlyArray<I>) => Query<ReadonlyArray<A>>) => {
+            const ask = database.together(atOnce, work)
+            return (asked: I) => Effect.tap(ask(asked), isSafe.await)
+          }
         }))
       ).pipe(Layer.provideMerge(Database.layerMemory))
       yield* Effect.gen(function* () {
@@ -425,12 +462,11 @@ describe("MessageStore and its outbox", () => {
         const kept = yield* Effect.forkChild(store.append(message(1, "one", [bob]), epochs(someEpoch(1))), {
           startImmediately: true
         })
-        const shown = yield* Effect.forkChild(store.outbox(bob, { after: 0, limit: 10 }), { startImmediately: true })
-        for (let i = 0; i < 20; i++) yield* Effect.yieldNow
-        assert.isUndefined(shown.pollUnsafe())
+        assert.lengthOf((yield* store.history({ limit: 10 })).items, 1)
+        assert.lengthOf(yield* store.outbox(bob, { after: 0, limit: 10 }), 0)
         yield* isSafe.open
-        assert.lengthOf(yield* Fiber.join(shown), 1)
         yield* Fiber.join(kept)
+        assert.lengthOf(yield* store.outbox(bob, { after: 0, limit: 10 }), 1)
       }).pipe(Effect.provide(Layer.fresh(MessageStore.layer.pipe(Layer.provide(slow)))))
     })
   )
