@@ -165,6 +165,8 @@ export const limits = {
   transfersRunningMax: 4,
   /** Transfers that are over, kept to be shown. */
   transfersShownMax: 1000,
+  /** What was picked for a send that is over, kept to send it again: as JSON, for a thousand paths of common length. */
+  pickedKeptMaxBytes: 256 * 1024,
   /** Memory for blocks on their way, for the whole node. */
   blockPoolBytes: 64 * 1024 * 1024,
   /** Data is synced, and reported Safe, after this much or this long, whichever comes first. */
@@ -194,7 +196,10 @@ export const limits = {
   uploadFilesMax: 100_000,
   /** Uploads leave this much of the disk to everything else. */
   uploadReserveBytes: 256 * 1024 * 1024,
-  /** What was uploaded is gone after this, sent or not; and an upload in which nothing moves, much sooner. */
+  /**
+   * What was uploaded is gone after this, sent or not, and much sooner where room is needed, or where nothing moves in
+   * it.
+   */
   uploadKept: Duration.hours(24),
   uploadStalled: Duration.seconds(30),
   /** The one-time code of a link to the page, and how many may be out. */

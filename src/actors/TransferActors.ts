@@ -67,6 +67,7 @@ const make = Effect.gen(function* () {
   yield* transport.accept("kith-data/1", (link) => inbound(runs, link))
   return Transfer.of({
     send: (paths, to, options) => Orders.send(runs, paths, to, options?.priority ?? "normal"),
+    again: (id) => Orders.again(runs, id),
     list: Effect.sync(() => runs.tools.book.all.map((record) => record.view).toReversed()),
     find: (query) => Effect.map(Orders.find(runs, query), (record) => record.view),
     entries: (id, part) => Orders.entries(runs, id, part),

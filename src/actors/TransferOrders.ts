@@ -6,6 +6,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import { limits } from "../config.ts"
 import { GroupId, idBytes, TransferId } from "../schema/Id.ts"
@@ -69,13 +70,33 @@ const sendOne = Effect.fnUntraced(function* (
   const empty = { files: 0, directories: 0, totalBytes: 0 }
   const view = yield* fresh({ id, direction: "send", state, peer, ...what, ...empty })
   const record = yield* book.add(view, mailbox)
-  runs.joinGroup(record)
+  runs.joinGroup(record, walk)
   yield* Effect.catch(Effect.scoped(TransferArchive.send(runs.tools.store, view, true)), (error) =>
     Effect.logWarning(`This transfer will not outlive a restart: ${error.message}`)
   )
   const run = sendActor(runs.tools, record, mailbox, { peerUp, walk })
   yield* runs.start(record, run)
   return view
+})
+
+/** What was picked for a send that is over is sent to the same peer once more: a new transfer of a new group. */
+export const again = Effect.fn("TransferOrders.again")(function* (runs: TransferRuns, id: TransferId) {
+  const { history, registry } = runs.tools
+  const { view } = yield* find(runs, id)
+  const refused = (problem: string) => new SendRefused({ path: null, problem })
+  if (view.direction === "receive") return yield* refused("it came from the peer: ask there for it to be sent again")
+  if (!isOver(view.state)) {
+    const reason = "it can be sent again once it is over"
+    return yield* new NotPossible({ transfer: view.id, action: "send again", state: view.state, reason })
+  }
+  const peer = Option.getOrUndefined(yield* registry.get(view.peer))
+  if (peer === undefined) return yield* refused("its receiver was removed: add it as a peer first")
+  if (peer.trust === "blocked") return yield* refused("its receiver is blocked: unblock it first")
+  const picked = yield* Effect.mapError(history.picked(view.id), (error) => refused(error.message))
+  if (picked === undefined) {
+    return yield* refused("what was picked for it is not known any more: send it from where it is")
+  }
+  return yield* send(runs, picked, [view.peer], view.priority ?? "normal")
 })
 
 /** By its id, or the beginning of it. */

@@ -89,7 +89,7 @@ const sendAgain = Effect.fnUntraced(function* (runs: TransferRuns, left: Transfe
   const { book } = runs.tools
   const mailbox = yield* makeMailbox<SendMessage>()
   const record = yield* book.add(viewOf(left.begun, "send"), mailbox)
-  runs.joinGroup(record)
+  runs.joinGroup(record, list)
   const run = sendActor(runs.tools, record, mailbox, { peerUp: false, walk: list, kept: left })
   yield* runs.start(record, run)
 })

@@ -18,6 +18,7 @@ import { ManifestBudget } from "./ManifestBudget.ts"
 import { end, type Ending, type Tools } from "./TransferActor.ts"
 import type { Letter, TransferRecord } from "./TransferBook.ts"
 import { finalWords } from "./TransferWords.ts"
+import type { Walk } from "./Walk.ts"
 
 export interface Parts extends Tools {
   readonly registry: PeerRegistry["Service"]
@@ -33,8 +34,8 @@ export class TransferRuns {
   /** Peers with a session now. */
   readonly up = new Set<PeerId>()
   readonly lists = new ManifestBudget((id) => this.tools.book.get(id)?.view.state === "offered")
-  /** Sendings that are not over, by group. */
-  private readonly members = new Map<GroupId, Set<TransferId>>()
+  /** Sendings that are not over, by group, and what they send. */
+  private readonly groups = new Map<GroupId, { readonly members: Set<TransferId>; readonly walk: Walk }>()
 
   constructor(tools: Parts) {
     this.tools = tools
@@ -53,18 +54,19 @@ export class TransferRuns {
     return Effect.asVoid(FiberMap.run(this.tools.actors, record.id, this.watched(record, run)))
   }
 
-  joinGroup({ id, view: { group } }: TransferRecord): void {
-    const members = this.members.get(group) ?? new Set<TransferId>()
-    this.members.set(group, members.add(id))
+  joinGroup({ id, view: { group } }: TransferRecord, walk: Walk): void {
+    const known = this.groups.get(group) ?? { members: new Set<TransferId>(), walk }
+    known.members.add(id)
+    this.groups.set(group, known)
   }
 
   /** A walk goes on, and its list is kept, for as long as one transfer of its group does. */
   private leaveGroup({ direction, id, view: { group } }: TransferRecord): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const members = this.members.get(group)
+      const members = this.groups.get(group)?.members
       members?.delete(id)
       if (direction !== "send" || (members?.size ?? 0) > 0) return Effect.void
-      this.members.delete(group)
+      this.groups.delete(group)
       return Effect.andThen(
         FiberMap.remove(this.tools.walks, group),
         Effect.ignore(TransferArchive.remove(this.tools.store, group))
@@ -75,7 +77,13 @@ export class TransferRuns {
   /** Before anyone is told that it is over, and before what it could go on with is removed. */
   private keep(record: TransferRecord, outcome: Ending["outcome"]): Effect.Effect<void> {
     const { book, history, store } = this.tools
-    return Effect.suspend(() => history.save(book.shownWith(record, outcome))).pipe(
+    return Effect.suspend(() => {
+      const picked = record.direction === "send" ? this.groups.get(record.view.group)?.walk.picked : undefined
+      return history.save(
+        book.shownWith(record, outcome),
+        Array.from(picked?.values() ?? [], ({ path }) => path)
+      )
+    }).pipe(
       Effect.catch((error) => Effect.logWarning(`How this transfer ended is not kept: ${error.message}`)),
       Effect.andThen(
         record.direction === "send" ? Effect.ignore(TransferArchive.remove(store, record.id)) : Effect.void

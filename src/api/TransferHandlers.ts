@@ -8,12 +8,14 @@ import { SendRefused, UnknownTransfer } from "../schema/Failure.ts"
 import { Transfer } from "../services/Transfer.ts"
 import { cursorOfTransfer, newestFirst, pageOf } from "./Paging.ts"
 import { Receivers } from "./Receivers.ts"
+import { Uploads } from "./Uploads.ts"
 
 export const layer = HttpApiBuilder.group(
   Api,
   "transfers",
   Effect.fn(function* (handlers) {
     const transfer = yield* Transfer
+    const uploads = yield* Uploads
     const receivers = yield* Receivers
 
     return handlers
@@ -51,6 +53,7 @@ export const layer = HttpApiBuilder.group(
           return yield* transfer.send(paths, yield* receivers(to), priority === undefined ? {} : { priority })
         })
       )
+      .handle("again", ({ params }) => uploads.again(params.id))
       .handle("accept", ({ params, payload }) => transfer.accept(params.id, payload))
       .handle("decline", ({ params }) => transfer.decline(params.id))
       .handle("cancel", ({ params }) => transfer.cancel(params.id))

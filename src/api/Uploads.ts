@@ -1,8 +1,9 @@
 /**
  * What the page hands over to be sent: files that are written to disk as they come, below `uploads` in the data
  * directory, each upload in a directory of its own. It owns these directories. One goes when all transfers that send
- * it are over, when it is discarded, and after `limits.uploadKept` whatever happens. What was not sent goes with the
- * node, or at its next start; what is being sent stays for the transfers, which go on then.
+ * it are over, when it is discarded, and after `limits.uploadKept` whatever happens. Where a transfer of it failed, it
+ * stays to be sent again, for as long as its room is not needed (UploadNeed.ts). What was not sent goes with the node,
+ * or at its next start; what is being sent stays for the transfers, which go on then.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -15,7 +16,7 @@ import * as fs from "node:fs/promises"
 import { join } from "node:path"
 import { limits, NodeConfig } from "../config.ts"
 import { UnknownUpload, UploadRefused } from "../schema/ApiFailures.ts"
-import type { SendRefused } from "../schema/Failure.ts"
+import type { NotPossible, SendRefused, UnknownTransfer } from "../schema/Failure.ts"
 import { idBytes, type TransferId } from "../schema/Id.ts"
 import { isOver, type Transfer as View } from "../schema/Offer.ts"
 import { base32, type PeerId } from "../schema/PeerId.ts"
@@ -26,6 +27,7 @@ import * as Metrics from "../services/Metrics.ts"
 import { Transfer } from "../services/Transfer.ts"
 import { freeBytes, meaningOf, store } from "./UploadFile.ts"
 import * as Marks from "./UploadMarks.ts"
+import { type Need, needOf } from "./UploadNeed.ts"
 
 export class Uploads extends Context.Service<
   Uploads,
@@ -49,6 +51,8 @@ export class Uploads extends Context.Service<
       id: UploadId,
       to: ReadonlyArray<PeerId>
     ) => Effect.Effect<ReadonlyArray<View>, UnknownUpload | UploadRefused | SendRefused>
+    /** Sends once more what a transfer sent, whether it was handed over or not; what was is kept for that. */
+    readonly again: (id: TransferId) => Effect.Effect<ReadonlyArray<View>, UnknownTransfer | NotPossible | SendRefused>
     readonly discard: (id: UploadId) => Effect.Effect<void, UnknownUpload | UploadRefused>
   }
 >()("kith/api/Uploads") {
@@ -67,6 +71,8 @@ interface Held {
   /** Directories that were made, by path. */
   readonly made: Set<string>
   isSent: boolean
+  /** Transfers that are being begun anew with it. */
+  resending: number
 }
 
 const sweepEvery = Duration.hours(1)
@@ -81,7 +87,7 @@ const make = Effect.gen(function* () {
   yield* Metrics.sample(Metrics.uploads, {}, () => held.size)
 
   for (const view of yield* Marks.readAll(home)) {
-    held.set(view.id, { view, root: join(home, view.id), writing: 0, made: new Set(), isSent: true })
+    held.set(view.id, { view, root: join(home, view.id), writing: 0, made: new Set(), isSent: true, resending: 0 })
   }
 
   const drop = Effect.fnUntraced(function* ({ view: { id } }: Held) {
@@ -105,6 +111,7 @@ const make = Effect.gen(function* () {
     [...held.values()].reduce((sum, { view }) => sum + Math.max(0, (view.totalBytes ?? 0) - view.bytes), 0)
 
   const begin = Effect.fn("Uploads.begin")(function* (bytes: number | null) {
+    if (held.size >= limits.uploadsMax) yield* dropKept(() => held.size >= limits.uploadsMax)
     if (held.size >= limits.uploadsMax) {
       const problem = `${limits.uploadsMax} uploads are under way. Wait until one was sent, or cancel its transfers`
       return yield* new UploadRefused({ path: null, problem })
@@ -115,8 +122,9 @@ const make = Effect.gen(function* () {
       try: () => fs.mkdir(root, { recursive: true, mode: 0o700 }),
       catch: (cause) => new UploadRefused({ path: null, problem: `${home} cannot be written: ${meaningOf(cause)}` })
     })
-    const room = (yield* freeBytes(root)) - limits.uploadReserveBytes - promised()
-    if (room <= (bytes ?? 0)) {
+    const isShort = Effect.map(freeBytes(root), (free) => free - limits.uploadReserveBytes - promised() <= (bytes ?? 0))
+    if (yield* isShort) yield* dropKept(() => true)
+    if (yield* isShort) {
       yield* Marks.remove(home, id)
       const problem = "there is not enough room on this machine's disk. Make room on it"
       return yield* new UploadRefused({ path: null, problem })
@@ -125,7 +133,7 @@ const make = Effect.gen(function* () {
     const expiresAt = now + Duration.toMillis(limits.uploadKept)
     const empty = { files: 0, directories: 0, bytes: 0, totalBytes: bytes, transfers: [] }
     const view: Upload = { id, ...empty, startedAt: now, expiresAt }
-    held.set(id, { view, root, writing: 0, made: new Set(), isSent: false })
+    held.set(id, { view, root, writing: 0, made: new Set(), isSent: false, resending: 0 })
     return view
   })
 
@@ -184,17 +192,42 @@ const make = Effect.gen(function* () {
     return views
   })
 
-  /** Removes what is sent: everything whose transfers are all over, or not known any more. */
-  const settle = Effect.suspend(() => {
-    if (![...held.values()].some((upload) => upload.isSent)) return Effect.void
-    return Effect.flatMap(transfer.list, (views) => {
-      const running = new Set<TransferId>()
-      for (const view of views) if (!isOver(view.state)) running.add(view.id)
-      const over = [...held.values()].filter(
-        (upload) => upload.view.transfers.length > 0 && upload.view.transfers.every((id) => !running.has(id))
-      )
-      return Effect.forEach(over, drop, { discard: true })
+  /** What is sent, and needed for this. */
+  const sentFor = (need: Need) =>
+    Effect.suspend(() => {
+      const sent = [...held.values()].filter(({ resending, view }) => view.transfers.length > 0 && resending === 0)
+      if (sent.length === 0) return Effect.succeed([])
+      return Effect.map(transfer.list, (views) => {
+        const known = new Map(views.map((view) => [view.id, view]))
+        return sent.filter(({ view }) => needOf(view.transfers.flatMap((id) => known.get(id) ?? [])) === need)
+      })
     })
+
+  /** Removes what nothing is to be done with any more. */
+  const settle = Effect.flatMap(sentFor("nothing"), (over) => Effect.forEach(over, drop, { discard: true }))
+
+  /** Removes what is only kept to be sent again, the oldest first, while this holds. */
+  const dropKept = Effect.fnUntraced(function* (isNeeded: () => boolean) {
+    const kept = (yield* sentFor("again")).toSorted((a, b) => a.view.startedAt - b.view.startedAt)
+    for (const upload of kept) if (isNeeded()) yield* drop(upload)
+  })
+
+  const again = Effect.fn("Uploads.again")(function* (id: TransferId) {
+    const upload = [...held.values()].find(({ view }) => view.transfers.includes(id))
+    if (upload === undefined) return yield* transfer.again(id)
+    const sending = Effect.tap(transfer.again(id), (views) => {
+      upload.view = { ...upload.view, transfers: [...upload.view.transfers, ...views.map((view) => view.id)] }
+      return Effect.ignore(Marks.write(home, upload.view))
+    })
+    return yield* Effect.acquireUseRelease(
+      Effect.sync(() => (upload.resending += 1)),
+      () => sending,
+      () =>
+        Effect.andThen(
+          Effect.sync(() => (upload.resending -= 1)),
+          settle
+        )
+    )
   })
 
   const discard = Effect.fn("Uploads.discard")(function* (id: UploadId) {
@@ -237,6 +270,7 @@ const make = Effect.gen(function* () {
     file,
     directories,
     send,
+    again,
     discard
   })
 })

@@ -53,20 +53,16 @@ export const verdict = (transfers: ReadonlyArray<Transfer>): Failed | Declined |
 const stopped = new Failed({ problem: "the node has stopped; what was being sent may go on when it is back" })
 
 /** Sends, and follows what was sent until all of it is over. */
-const sendAndFollow = Effect.fnUntraced(function* (
+const sendAndFollow = Effect.fnUntraced(function* <E>(
   client: Client,
-  payload: {
-    readonly paths: ReadonlyArray<string>
-    readonly to: ReadonlyArray<string> | null
-    readonly priority?: TransferPriority
-  },
+  sending: Effect.Effect<ReadonlyArray<Transfer>, E>,
   displayFor: (nameOf: Names) => Progress.Display
 ) {
   // Watching begins before the offer is made, so that nothing of it is missed.
   const events = yield* client.node.events({ headers: {} })
   const nameOf = yield* names(client)
   const display = displayFor(nameOf)
-  const sent = yield* client.transfers.send({ payload })
+  const sent = yield* sending
   const all = new Map(sent.map((transfer) => [transfer.id, transfer]))
   const current = () => [...all.values()]
   const take = Effect.fnUntraced(function* (after: Transfer) {
@@ -114,22 +110,38 @@ export const send = Command.make(
       CliFlag.withDescription("Which of several has its turn first; the default is normal"),
       CliFlag.optional
     ),
-    paths: Argument.String("PATH").pipe(
-      Argument.withDescription("Files and directories"),
-      Argument.variadic({ min: 1 })
-    )
+    again: CliFlag.String("again").pipe(
+      CliFlag.withMetavar("ID"),
+      CliFlag.withDescription("What that transfer sent, to the same peer once more; see: kith transfers"),
+      CliFlag.optional
+    ),
+    paths: Argument.String("PATH").pipe(Argument.withDescription("Files and directories"), Argument.variadic())
   },
-  Effect.fn("cli.send")(function* ({ all, json, paths, priority, to }) {
+  Effect.fn("cli.send")(function* ({ again, all, json, paths, priority, to }) {
+    const isAgain = Option.isSome(again)
+    if (isAgain && (all || to.length > 0 || paths.length > 0 || Option.isSome(priority))) {
+      return yield* new Usage({ problem: "--again says what and to whom: nothing else goes with it", see })
+    }
+    if (!isAgain && paths.length === 0)
+      return yield* new Usage({ problem: "say what to send: PATH, or --again ID", see })
     if (all && to.length > 0) return yield* new Usage({ problem: "--all and --to exclude each other", see })
-    if (!all && to.length === 0) return yield* new Usage({ problem: "say to whom: --to PEER or --all", see })
+    if (!isAgain && !all && to.length === 0)
+      return yield* new Usage({ problem: "say to whom: --to PEER or --all", see })
     if (paths.includes("")) return yield* new Usage({ problem: "a path is empty", see })
     const payload = {
       paths: paths.map((path) => resolve(path)),
       to: all ? null : to,
       ...(Option.isSome(priority) ? { priority: priority.value } : {})
     }
+    const sending = Effect.fnUntraced(function* (client: Client) {
+      if (!isAgain) return yield* client.transfers.send({ payload })
+      const { id } = yield* client.transfers.find({ query: { query: again.value } })
+      return yield* client.transfers.again({ params: { id } })
+    })
     const { nameOf, transfers } = yield* withNode((client) =>
-      sendAndFollow(client, payload, (nameOf) => (json ? Progress.silent : Progress.show(process.stdout, nameOf)))
+      sendAndFollow(client, sending(client), (nameOf) =>
+        json ? Progress.silent : Progress.show(process.stdout, nameOf)
+      )
     ).pipe(Effect.onInterrupt(() => Output.note("the node goes on sending; see: kith transfers")))
     if (json) yield* Output.json(transfers)
     else for (const line of transfers.flatMap((transfer) => outcome(transfer, nameOf))) yield* Output.line(line)
@@ -141,6 +153,7 @@ export const send = Command.make(
   Command.withExamples([
     { command: "kith send ./photos report.pdf --to bob" },
     { command: "kith send ./photos --to bob --to carol" },
-    { command: "kith send ./photos --all" }
+    { command: "kith send ./photos --all" },
+    { command: "kith send --again 4k2m" }
   ])
 )

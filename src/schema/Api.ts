@@ -275,6 +275,11 @@ const transfers = HttpApiGroup.make("transfers").add(
     success: Schema.Array(Transfer),
     error: [Failures.SendRefusedProblem, Failures.UnknownPeerProblem, Failures.AmbiguousPeerProblem]
   }).annotate(OpenApi.Summary, "Offer files and directories: one transfer for each receiver"),
+  HttpApiEndpoint.post("again", "/api/transfers/:id/again", {
+    ...byId,
+    success: Schema.Array(Transfer),
+    error: [Failures.UnknownTransferProblem, Failures.NotPossibleProblem, Failures.SendRefusedProblem]
+  }).annotate(OpenApi.Summary, "Send what was picked for a send that is over to the same peer once more"),
   HttpApiEndpoint.post("accept", "/api/transfers/:id/accept", {
     ...byId,
     payload: Schema.Struct({

@@ -27,6 +27,11 @@ export class Transfer extends Context.Service<
       to: ReadonlyArray<PeerId>,
       options?: { readonly priority?: TransferPriority }
     ) => Effect.Effect<ReadonlyArray<View>, SendRefused>
+    /**
+     * Sends what was picked for a send that is over to the same peer once more: one transfer, of a group of its own.
+     * Refused where that is not known any more or not there, and where the peer was removed or is blocked.
+     */
+    readonly again: (id: TransferId) => Effect.Effect<ReadonlyArray<View>, UnknownTransfer | NotPossible | SendRefused>
     /** The newest first. */
     readonly list: Effect.Effect<ReadonlyArray<View>>
     /** By id, or the beginning of one. */

@@ -11,9 +11,10 @@ import * as path from "node:path"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TransferActors from "../../src/actors/TransferActors.ts"
 import { NodeConfig, type NodeSettings } from "../../src/config.ts"
@@ -206,6 +207,24 @@ export const startOn = Effect.fnUntraced(function* (
   const { id } = Context.get(context, Identity)
   const address = tcp(host.addresses()[0] ?? "", transport.port)
   return yield* startTransferNode({ id, transport, address, ...options })
+})
+
+/** A node that can be stopped and started again with its files. */
+export const restartable = Effect.fnUntraced(function* (
+  network: SimulatedNetwork.SimulatedNetwork,
+  name: string,
+  options: Partial<NodeOptions> = {}
+) {
+  const root = yield* temporary
+  const parent = yield* Effect.scope
+  let scope = yield* Scope.fork(parent)
+  const start = (more: Partial<NodeOptions> = {}) =>
+    Effect.gen(function* () {
+      yield* Scope.close(scope, Exit.void)
+      scope = yield* Scope.fork(parent)
+      return yield* Scope.provide(startOn(network, name, { ...options, root, ...more }), scope)
+    })
+  return { root, start, stop: Effect.suspend(() => Scope.close(scope, Exit.void)) }
 })
 
 /** Two nodes on one segment, not joined yet. */

@@ -4,11 +4,9 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Scope from "effect/Scope"
 import type { FileStore } from "../../src/services/FileStore.ts"
 import * as SimulatedNetwork from "../../src/testing/SimulatedNetwork.ts"
-import { join, type NodeOptions, noise, part, quietly, startOn, temporary, treeOf } from "./TransferNode.ts"
+import { join, noise, part, quietly, restartable, startOn, treeOf } from "./TransferNode.ts"
 
 const mebi = 1024 * 1024
 
@@ -27,24 +25,6 @@ class Reads {
       }))
   })
 }
-
-/** A node that can be stopped and started again with its files. */
-const restartable = Effect.fnUntraced(function* (
-  network: SimulatedNetwork.SimulatedNetwork,
-  name: string,
-  options: Partial<NodeOptions> = {}
-) {
-  const root = yield* temporary
-  const parent = yield* Effect.scope
-  let scope = yield* Scope.fork(parent)
-  const start = (more: Partial<NodeOptions> = {}) =>
-    Effect.gen(function* () {
-      yield* Scope.close(scope, Exit.void)
-      scope = yield* Scope.fork(parent)
-      return yield* Scope.provide(startOn(network, name, { ...options, root, ...more }), scope)
-    })
-  return { root, start, stop: Effect.suspend(() => Scope.close(scope, Exit.void)) }
-})
 
 /** A store of which one write waits, once so many bytes were written, until its lane ends. */
 const holdAfter = (bytes: number) => {

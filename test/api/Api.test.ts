@@ -167,6 +167,10 @@ layer(Served.layer({ received: "/srv/received" }), { excludeTestServices: true }
       const late = yield* Effect.flip(api.transfers.cancel({ params }))
       assert(late._tag === "NotPossible")
       assert.strictEqual(late.message, `transfer ${sent.id.slice(0, 8)} is declined: there is nothing to cancel`)
+      const [again] = yield* api.transfers.again({ params })
+      assert.include(again, { peer: sent.peer, name: sent.name, direction: "send" })
+      const unknown = { params: { id: someTransfer(77) } }
+      assert.strictEqual((yield* Effect.flip(api.transfers.again(unknown)))._tag, "UnknownTransfer")
       const [all] = yield* api.transfers.send({ payload: { paths: ["/a"], to: null } })
       assert.strictEqual(all?.peer, bob)
     })

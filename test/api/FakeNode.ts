@@ -285,6 +285,16 @@ const transfer = Layer.effect(
         for (const view of views) yield* finish(view, name)
         return views
       }),
+      again: Effect.fnUntraced(function* (id: TransferId) {
+        const view = yield* get(id)
+        if (!isOver(view.state)) return yield* new NotPossible({ transfer: id, action: "again", state: view.state })
+        asked.push(`again ${id}`)
+        if (view.name === "gone") return yield* new SendRefused({ path: "/srv/gone", problem: "it is not there" })
+        const fresh = aTransfer(someTransfer(all.size + 1), { peer: view.peer, name: view.name })
+        yield* change(fresh)
+        yield* finish(fresh, "done")
+        return [fresh]
+      }),
       list: Effect.sync(() => [...all.values()].toReversed()),
       find: (query: string) =>
         Effect.suspend(() => {

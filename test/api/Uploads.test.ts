@@ -81,6 +81,46 @@ layer(Served.layer(), { excludeTestServices: true })("uploads", (it) => {
     })
   )
 
+  it.effect("stay where their transfer failed, and are sent again from there", () =>
+    Effect.gen(function* () {
+      const api = yield* client
+      const registry = yield* PeerRegistry
+      yield* registry.update(bob, (peer) => ({ ...peer, name: "bob", state: "connected" }))
+      const { id } = yield* api.uploads.begin({ payload: {} })
+      yield* put(id, "failed", 1, "x")
+      const [sent] = yield* api.uploads.send({ params: { id }, payload: { to: ["bob"] } })
+      assert(sent !== undefined)
+      const root = yield* rootOf(id)
+      assert.strictEqual((yield* (yield* Transfer).find(sent.id)).state, "failed")
+      assert.isTrue(existsSync(root))
+      const [again] = yield* api.transfers.again({ params: { id: sent.id } })
+      assert(again !== undefined)
+      // The fake node has it done at once.
+      assert.isFalse(existsSync(root))
+      assert.strictEqual((yield* Effect.flip(api.uploads.get({ params: { id } })))._tag, "UnknownUpload")
+      // What makes room for others are those that are kept only for this.
+      const kept = yield* Effect.forEach(Array.from({ length: limits.uploadsMax }), () =>
+        Effect.gen(function* () {
+          const { id } = yield* api.uploads.begin({ payload: {} })
+          yield* put(id, "failed", 1, "x")
+          yield* api.uploads.send({ params: { id }, payload: { to: ["bob"] } })
+          return id
+        })
+      )
+      const next = yield* api.uploads.begin({ payload: {} })
+      const there = new Set((yield* api.uploads.list()).map((upload) => upload.id))
+      assert.deepStrictEqual(
+        kept.map((id) => there.has(id)),
+        kept.map((_, at) => at > 0)
+      )
+      yield* api.uploads.discard({ params: { id: next.id } })
+      for (const { transfers } of yield* api.uploads.list()) {
+        for (const id of transfers) yield* api.transfers.again({ params: { id } })
+      }
+      assert.deepStrictEqual(yield* api.uploads.list(), [])
+    })
+  )
+
   it.effect("take no path that leads elsewhere, and no file twice", () =>
     Effect.gen(function* () {
       const api = yield* client

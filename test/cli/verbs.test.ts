@@ -172,6 +172,14 @@ layer(Served.layer(), { excludeTestServices: true })("a verb", (it) => {
       assert.deepStrictEqual([missing.code, missing.out], [1, ""])
       assert.match(missing.err, /^kith: \/.*\/missing was not sent: it does not exist\n$/)
 
+      const [last] = yield* (yield* Transfer).list
+      const again = yield* kith(["send", "--again", last?.id.slice(0, 8) ?? ""])
+      assert.deepStrictEqual([again.code, again.err], [0, ""])
+      assert.match(again.out, /delivered to \S+: partial \(3 files, 3\.0 MiB\)\n/)
+      for (const wrong of [["send"], ["send", "--again", "x", "y"], ["send", "--again", "x", "--to", "bob"]]) {
+        assert.strictEqual((yield* kith(wrong)).code, 2)
+      }
+
       const json = yield* kith(["send", "done", "--to", "bob", "--json"])
       assert.strictEqual(json.code, 0)
       assert.include(JSON.parse(json.out)[0], { direction: "send", state: "done", peer: bob, name: "done" })

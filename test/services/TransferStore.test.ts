@@ -59,6 +59,23 @@ describe("TransferStore", () => {
     }).pipe(Effect.provide(memory))
   )
 
+  it.effect("keeps what was picked for a send, within bounds", () =>
+    Effect.gen(function* () {
+      const store = yield* TransferStore
+      const [one, other] = [transfer(1), transfer(2)]
+      const picked = ["/srv/ünïcode", '/srv/"quoted"\n']
+      yield* store.save(one, picked)
+      yield* store.save(other)
+      assert.deepStrictEqual(yield* store.picked(one.id), picked)
+      assert.isUndefined(yield* store.picked(other.id))
+      assert.isUndefined(yield* store.picked(TransferId.make(someMessage(9))))
+      yield* store.save(other, ["é".repeat(limits.pickedKeptMaxBytes / 2 - 2)])
+      assert.isDefined(yield* store.picked(other.id))
+      yield* store.save(other, ["é".repeat(limits.pickedKeptMaxBytes / 2 - 1)])
+      assert.isUndefined(yield* store.picked(other.id))
+    }).pipe(Effect.provide(memory))
+  )
+
   it.effect("keeps those that ended last", () =>
     Effect.gen(function* () {
       const store = yield* TransferStore

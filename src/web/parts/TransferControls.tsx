@@ -6,7 +6,7 @@ import { isOver, type Transfer } from "../../schema/Offer.ts"
 import { inert } from "../../schema/Text.ts"
 import { ask, type Client } from "../state/Client.ts"
 import { tell } from "../state/Notices.ts"
-import { canSendAgain, sendAgain } from "../state/Uploads.ts"
+import { sendAgain } from "../state/Uploads.ts"
 import { IconButton } from "./Button.tsx"
 
 /** States in which something may move, and so may be held. */
@@ -19,18 +19,27 @@ const act = async <A, E>(question: (client: Client) => Effect.Effect<A, E>) => {
 }
 
 /**
- * Once more, where it did not wholly arrive. What this page handed over is handed over again; a receiver can only ask,
- * since what is sent is the sender's to say, so that is a message.
+ * Once more, where it did not wholly arrive. A receiver can only ask, since what is sent is the sender's to say, so that
+ * is a message.
  */
 const Again = ({ name, transfer }: { readonly transfer: Transfer; readonly name: string }) => {
   const { direction, peer, state } = transfer
+  const [busy, setBusy] = useState(false)
   if (state === "done") return null
   if (direction === "send") {
-    return canSendAgain(transfer) ? (
-      <IconButton className="-mt-1 -mr-2" label={`Send ${name} again`} onClick={() => sendAgain(transfer)}>
+    return (
+      <IconButton
+        className="-mt-1 -mr-2"
+        label={`Send ${name} again`}
+        disabled={busy}
+        onClick={() => {
+          setBusy(true)
+          void sendAgain(transfer).finally(() => setBusy(false))
+        }}
+      >
         <RotateCcw size={18} aria-hidden />
       </IconButton>
-    ) : null
+    )
   }
   if (state === "declined") return null
   const text = `Please send “${name}” again.`

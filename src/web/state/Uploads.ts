@@ -1,12 +1,15 @@
 /**
  * What is being handed over to the node: the page reads the files and streams them to it, the node keeps them and
  * offers them. Each upload shows its own progress and can be stopped; a page that closes loses only what was not handed
- * over yet. While the page is open, what it handed over can be sent again.
+ * over yet. What was sent is sent again by the node; what the node does not have any more is handed over again where
+ * this page still has it.
  */
+import * as Effect from "effect/Effect"
 import * as Atom from "effect/reactivity/Atom"
 import type { Transfer } from "../../schema/Offer.ts"
 import type { PeerId } from "../../schema/PeerId.ts"
 import { registry } from "./atoms.ts"
+import { ask } from "./Client.ts"
 import * as Handing from "./Handing.ts"
 import { tell } from "./Notices.ts"
 import type { Picked } from "./Picking.ts"
@@ -38,12 +41,20 @@ const remember = (transfers: ReadonlyArray<Transfer>, picked: Picked): void => {
   }
 }
 
-/** Whether this page still has what a transfer sent. */
-export const canSendAgain = (transfer: Transfer): boolean => sent.has(transfer.id)
-
-export const sendAgain = (transfer: Transfer): void => {
-  const picked = sent.get(transfer.id)
-  if (picked !== undefined) begin(picked, [transfer.peer])
+/** Sends once more what a transfer sent, to the same peer. */
+export const sendAgain = async ({ id, peer }: Transfer): Promise<void> => {
+  const picked = sent.get(id)
+  const answer = await ask((client) => {
+    const asked = client.transfers.again({ params: { id } })
+    // Refused for a path: what the node had of it is gone.
+    return picked === undefined
+      ? asked
+      : Effect.catchTag(asked, "SendRefused", (refusal) => (refusal.path === null ? refusal : Effect.succeed(null)))
+  })
+  if (!answer.ok) return tell("problem", answer.problem)
+  if (picked === undefined) return
+  if (answer.value === null) begin(picked, [peer])
+  else remember(answer.value, picked)
 }
 
 const change = (id: number, next: (upload: Upload) => Upload): void =>
