@@ -1,7 +1,14 @@
 /** What was typed wins over the environment, and that over defaults; a bad value names itself and what is allowed. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
-import { readDataDir, readSettings, type Surroundings, type Typed } from "../../src/cli/Settings.ts"
+import {
+  type Flag,
+  readCollector,
+  readDataDir,
+  readSettings,
+  type Surroundings,
+  type Typed
+} from "../../src/cli/Settings.ts"
 import { tcp } from "../../src/schema/Address.ts"
 import { byteLength } from "../../src/schema/Text.ts"
 
@@ -114,6 +121,57 @@ describe("settings", () => {
     assert.include(refused({}, { KITH_NO_DISCOVERY: "maybe" }), "KITH_NO_DISCOVERY")
     assert.include(refused({ "data-dir": "" }), "--data-dir")
     assert.include(refused({ received: "a\0b" }), "--received")
+  })
+
+  /** Of every flag: values that are none, and what is said to be allowed. */
+  const directory = "the path of a directory"
+  const anyPort = "a port from 1 to 65535, or 0 for any free one"
+  const cap = "none, or a speed such as 500KiB or 5MB (a second, at least 8KiB)"
+  const bad: Record<Flag, readonly [allowed: string, ...given: ReadonlyArray<string>]> = {
+    name: ["1 to 64 bytes of text", "ü".repeat(33), "\ud800", "a".repeat(65)],
+    "data-dir": [directory, "a\0b"],
+    received: [directory, "a\0b"],
+    host: ["an IP address of this machine, or :: for all of them", "example.org", "localhost", "192.0.2.1 "],
+    port: [anyPort, "abc", "-1", "65536", "1.5", "0x10", " 1", "999999", "1e3"],
+    "discovery-port": ["a port from 1 to 65535", "0", "abc", "-1", "65536", "1.5"],
+    "no-discovery": ["true or false", "maybe", "2", "y"],
+    peer: ["HOST:PORT, such as 192.0.2.7:9090 or [fe80::1]:9090", "b", "a:1,b", "a:1,", "a:99999", "fe80::1:9090"],
+    accept: ["ask, verified, everyone, nobody", "some", "Ask", "ask "],
+    conflict: ["rename, skip, overwrite", "ask", "Skip", "merge"],
+    "send-cap": [cap, "fast", "1KiB", "0", "-1MB", "5 MB", "1TiB"],
+    "receive-cap": [cap, "fast", "1KiB", "0", "-1MB", "5 MB", "1TiB"],
+    "api-port": [anyPort, "abc", "-1", "65536", "1.5"],
+    "log-format": ["pretty or json", "xml", "JSON"],
+    "log-level": ["trace, debug, info, warn, error, none", "loud", "Info", "warning"]
+  }
+  const flags = Object.keys(bad) as ReadonlyArray<Flag>
+
+  for (const flag of flags) {
+    it(`refuse a wrong --${flag}, typed or in the environment, by its name`, () => {
+      const [allowed, ...values] = bad[flag]
+      const inEnv = `KITH_${flag.toUpperCase().replaceAll("-", "_")}`
+      for (const given of values) {
+        assert.strictEqual(refused({ [flag]: given }), `--${flag} is "${given}"; allowed is ${allowed}`)
+        assert.strictEqual(refused({}, { [inEnv]: given }), `${inEnv} is "${given}"; allowed is ${allowed}`)
+        // What was typed is what counts, and what is at fault.
+        assert.include(refused({ [flag]: given }, { [inEnv]: "1" }), `--${flag} is`)
+      }
+      // Typed, nothing is a value; in the environment it is none.
+      assert.include(refused({ [flag]: "" }), `--${flag} is ""`)
+      assert.strictEqual(refused({}, { [inEnv]: "" }), "accepted")
+    })
+  }
+
+  it("are refused where telemetry is to go nowhere that is", () => {
+    const source = "OTEL_EXPORTER_OTLP_ENDPOINT"
+    for (const given of ["collector", "ftp://127.0.0.1", "127.0.0.1:4318"]) {
+      const said = Result.match(readCollector({ env: { [source]: given } }), {
+        onFailure: (error) => error.message,
+        onSuccess: () => "accepted"
+      })
+      assert.include(said, `${source} is "${given}"; allowed is an http or https URL`)
+    }
+    assert.deepStrictEqual(readCollector({ env: { [source]: "" } }), Result.succeed(null))
   })
 
   it("make the host name fit to be shown", () => {

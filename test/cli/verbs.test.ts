@@ -166,7 +166,7 @@ layer(Served.layer(), { excludeTestServices: true })("a verb", (it) => {
 
       const partial = yield* kith(["send", "partial", "--all"])
       assert.strictEqual(partial.code, 1)
-      assert.include(partial.out, "delivered in part to bob: partial (3 files, 3.0 MiB)\n  left out: a: it changed\n")
+      assert.include(partial.out, "delivered in part to bob: partial (3 files, 3.0 MiB)\n  failed: a: it changed\n")
 
       const missing = yield* kith(["send", "missing", "--to", "bob"])
       assert.deepStrictEqual([missing.code, missing.out], [1, ""])
