@@ -1,7 +1,9 @@
 /** A real node and a second implementation that knows nothing but docs/PROTOCOL.md, as processes on the loopback. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, layer } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import { createHash, randomBytes } from "node:crypto"
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -43,6 +45,11 @@ const met = Effect.fnUntraced(function* (...flags: ReadonlyArray<string>) {
   return { at, kith, other, session }
 })
 
+/** One pair that several tests share: each says and sends other things. */
+class Pair extends Context.Service<Pair, Effect.Success<ReturnType<typeof met>>>()("test/interop/Pair") {
+  static readonly layer = Layer.effect(Pair, met())
+}
+
 /** What lies below a directory: paths, and of files what they hold and whether they are executable. */
 const tree = (root: string): ReadonlyArray<string> =>
   readdirSync(root, { recursive: true, withFileTypes: true })
@@ -68,26 +75,98 @@ const makeFiles = (root: string): ReadonlyArray<string> => {
   return [join(root, "big.bin"), album]
 }
 
-describe("a second implementation, written from the document", () => {
-  it.live("is discovered, and discovers; greets and says goodbye", () =>
-    Effect.gen(function* () {
-      const { kith, other, session } = yield* met()
-      assert.strictEqual(session.name, "Kith")
-      assert.isFalse(session.dialled, "it dials nobody, so the node has heard of it and dialled")
-      const { kind } = yield* other.heard("heard", ({ id }) => id === kith.id)
-      assert.include(["announce", "answer"], kind)
+layer(Pair.layer, { excludeTestServices: true, timeout: "30 seconds" })(
+  "a second implementation, written from the document",
+  (it) => {
+    it.effect("is discovered, and discovers, and greets", () =>
+      Effect.gen(function* () {
+        const { kith, other, session } = yield* Pair
+        assert.strictEqual(session.name, "Kith")
+        assert.isFalse(session.dialled, "it dials nobody, so the node has heard of it and dialled")
+        const { kind } = yield* other.heard("heard", ({ id }) => id === kith.id)
+        assert.include(["announce", "answer"], kind)
 
-      yield* other.tell("frame", { peer: kith.id, frame: { _tag: "Ping", nonce: 41 } })
-      yield* other.heard("pong", ({ nonce }) => nonce === 41)
+        yield* other.tell("frame", { peer: kith.id, frame: { _tag: "Ping", nonce: 41 } })
+        yield* other.heard("pong", ({ nonce }) => nonce === 41)
+      })
+    )
 
-      yield* other.tell("quit")
-      assert.strictEqual((yield* Effect.promise(() => other.ended)).code, 0)
-      yield* kith.node.until((printed) =>
-        printed.split("\n").some((line) => line.includes("A session ended.") && line.includes('"reason":"shutdown"'))
-      )
-    })
-  )
+    it.effect("chats: receipts both ways, and what is sent again is shown once", () =>
+      Effect.gen(function* () {
+        const { kith, other } = yield* Pair
+        yield* other.tell("say", { peer: kith.id, text: "hello 😀\n\u0001" })
+        yield* other.heard("receipt", ({ seq, state }) => seq === 1 && state === "delivered")
+        yield* kith.kith("history", "--mark-read")
+        yield* other.heard("receipt", ({ seq, state }) => seq === 1 && state === "read")
+        assert.strictEqual((yield* kith.kith("say", "e\u0301 \u{1f600}", "--to", "Other")).code, 0, "it is delivered")
+        yield* other.heard("message", ({ text }) => text === "e\u0301 \u{1f600}")
 
+        yield* other.tell("lossy", { on: true })
+        yield* other.tell("say", { peer: kith.id, text: "once to you" })
+        yield* other.heard("receipt", ({ seq }) => seq === 2)
+        const saying = yield* Effect.forkChild(kith.kith("say", "once to me", "--to", "Other"))
+        yield* other.heard("message", ({ text }) => text === "once to me")
+
+        yield* other.tell("lossy", { on: false })
+        const from = other.events().length
+        yield* other.tell("drop", { peer: kith.id })
+        yield* other.heard("session", undefined, from)
+        yield* other.heard("receipt", ({ seq }) => seq === 2, from)
+        yield* other.heard("again", ({ text }) => text === "once to me", from)
+        assert.strictEqual((yield* Fiber.join(saying)).code, 0)
+        assert.strictEqual(yield* kith.timesShown("once to you"), 1)
+        const shown = other.events().filter(({ event, text }) => event === "message" && text === "once to me")
+        assert.lengthOf(shown, 1)
+      })
+    )
+
+    it.effect("receives files and directories whole, and sends them", () =>
+      Effect.gen(function* () {
+        const { at, kith, other } = yield* Pair
+        mkdirSync(join(at, "files"))
+        const paths = makeFiles(join(at, "files"))
+        const sent = yield* kith.kith("send", ...paths, "--to", "Other")
+        assert.strictEqual(sent.code, 0, sent.out + sent.err)
+        const { root = "", outcome } = yield* other.heard("received")
+        assert.strictEqual(outcome, "done")
+        assert.deepStrictEqual(tree(root), tree(join(at, "files")))
+
+        yield* other.tell("offer", { peer: kith.id, paths })
+        const told = yield* other.heard("sent")
+        assert.strictEqual(told.outcome, "done")
+        assert.deepStrictEqual(tree(kith.received), tree(join(at, "files")))
+      })
+    )
+
+    it.effect("refuses a block with a wrong digest, as the node does", () =>
+      Effect.gen(function* () {
+        const { at, kith, other } = yield* Pair
+        const from = other.events().length
+        writeFileSync(join(at, "wrong.bin"), randomBytes(2 * 1024 * 1024))
+        yield* other.tell("offer", { peer: kith.id, paths: [join(at, "wrong.bin")], corrupt: true })
+        assert.strictEqual((yield* other.heard("sent", undefined, from)).outcome, "failed")
+        assert.notInclude(readdirSync(kith.received), "wrong.bin")
+
+        const liar = yield* startOther("--name", "Liar", "--received", join(at, "liar-received"))
+        yield* liar.tell("dial", { port: other.port })
+        yield* liar.heard("session", ({ peer }) => peer === other.id)
+        yield* liar.tell("offer", { peer: other.id, paths: [join(at, "wrong.bin")], corrupt: true })
+        const { reason } = yield* other.heard("refused")
+        assert.strictEqual(reason, "block 0 of wrong.bin has a wrong digest")
+        yield* liar.heard("control", (event) => event.reason === reason)
+        assert.notInclude(
+          other
+            .events()
+            .slice(from)
+            .map(({ event }) => event),
+          "received"
+        )
+      })
+    )
+  }
+)
+
+describe("a second implementation that is not as the first", () => {
   it.live("may dial at the same moment: one session is left, and it hears the node's goodbye", () =>
     Effect.gen(function* () {
       const { kith, other } = yield* met("--dial-heard")
@@ -102,76 +181,7 @@ describe("a second implementation, written from the document", () => {
     })
   )
 
-  it.live("chats: receipts both ways, and what is sent again is shown once", () =>
-    Effect.gen(function* () {
-      const { kith, other } = yield* met()
-      yield* other.tell("say", { peer: kith.id, text: "hello 😀\n\u0001" })
-      yield* other.heard("receipt", ({ seq, state }) => seq === 1 && state === "delivered")
-      yield* kith.kith("history", "--mark-read")
-      yield* other.heard("receipt", ({ seq, state }) => seq === 1 && state === "read")
-      assert.strictEqual((yield* kith.kith("say", "e\u0301 \u{1f600}", "--to", "Other")).code, 0, "it is delivered")
-      yield* other.heard("message", ({ text }) => text === "e\u0301 \u{1f600}")
-
-      yield* other.tell("lossy", { on: true })
-      yield* other.tell("say", { peer: kith.id, text: "once to you" })
-      yield* other.heard("receipt", ({ seq }) => seq === 2)
-      const saying = yield* Effect.forkChild(kith.kith("say", "once to me", "--to", "Other"))
-      yield* other.heard("message", ({ text }) => text === "once to me")
-
-      yield* other.tell("lossy", { on: false })
-      const from = other.events().length
-      yield* other.tell("drop", { peer: kith.id })
-      yield* other.heard("session", undefined, from)
-      yield* other.heard("receipt", ({ seq }) => seq === 2, from)
-      yield* other.heard("again", ({ text }) => text === "once to me", from)
-      assert.strictEqual((yield* Fiber.join(saying)).code, 0)
-      assert.strictEqual(yield* kith.timesShown("once to you"), 1)
-      const shown = other.events().filter(({ event, text }) => event === "message" && text === "once to me")
-      assert.lengthOf(shown, 1)
-    })
-  )
-
-  it.live("receives files and directories whole, and sends them", () =>
-    Effect.gen(function* () {
-      const { at, kith, other } = yield* met()
-      mkdirSync(join(at, "files"))
-      const paths = makeFiles(join(at, "files"))
-      const sent = yield* kith.kith("send", ...paths, "--to", "Other")
-      assert.strictEqual(sent.code, 0, sent.out + sent.err)
-      const { root = "", outcome } = yield* other.heard("received")
-      assert.strictEqual(outcome, "done")
-      assert.deepStrictEqual(tree(root), tree(join(at, "files")))
-
-      yield* other.tell("offer", { peer: kith.id, paths })
-      const told = yield* other.heard("sent")
-      assert.strictEqual(told.outcome, "done")
-      assert.deepStrictEqual(tree(kith.received), tree(join(at, "files")))
-    })
-  )
-
-  it.live("refuses a block with a wrong digest, as the node does", () =>
-    Effect.gen(function* () {
-      const { at, kith, other } = yield* met()
-      writeFileSync(join(at, "wrong.bin"), randomBytes(2 * 1024 * 1024))
-      yield* other.tell("offer", { peer: kith.id, paths: [join(at, "wrong.bin")], corrupt: true })
-      assert.strictEqual((yield* other.heard("sent")).outcome, "failed")
-      assert.notInclude(readdirSync(kith.received), "wrong.bin")
-
-      const liar = yield* startOther("--name", "Liar", "--received", join(at, "liar-received"))
-      yield* liar.tell("dial", { port: other.port })
-      yield* liar.heard("session", ({ peer }) => peer === other.id)
-      yield* liar.tell("offer", { peer: other.id, paths: [join(at, "wrong.bin")], corrupt: true })
-      const { reason } = yield* other.heard("refused")
-      assert.strictEqual(reason, "block 0 of wrong.bin has a wrong digest")
-      yield* liar.heard("control", (event) => event.reason === reason)
-      assert.notInclude(
-        other.events().map(({ event }) => event),
-        "received"
-      )
-    })
-  )
-
-  it.live("may be of a later minor version: other frames, fields and features are lived with", () =>
+  it.live("may be of a later minor version: other frames, fields and features are lived with, and its goodbye", () =>
     Effect.gen(function* () {
       const { at, kith, other } = yield* met("--future")
       yield* other.tell("frame", { peer: kith.id, frame: { _tag: "Hologram", of: [1, { two: null }] } })
@@ -197,6 +207,12 @@ describe("a second implementation, written from the document", () => {
 
       yield* other.tell("frame", { peer: kith.id, frame: { _tag: "Chat", text: "no number" } })
       yield* other.heard("frameRefused", ({ frame }) => frame === "Chat")
+
+      yield* other.tell("quit")
+      assert.strictEqual((yield* Effect.promise(() => other.ended)).code, 0)
+      yield* kith.node.until((printed) =>
+        printed.split("\n").some((line) => line.includes("A session ended.") && line.includes('"reason":"shutdown"'))
+      )
     })
   )
 })
