@@ -21,6 +21,12 @@ const highWater = 256 * 1024
 /** One TLS record is at most this long, and Node hands out no more at a time. */
 const recordBytes = 16 * 1024
 
+/**
+ * Bytes taken from one link before the event loop goes on to others. libuv alone would read and decrypt 2 MiB of a link
+ * that has them, and everyone behind it would wait.
+ */
+const turnBytes = 256 * 1024
+
 /** Up to this size the chunks of one write are put together: a copy is cheaper than a system call. */
 const gatherBytes = 64 * 1024
 
@@ -31,6 +37,41 @@ const closeWait = "1 second"
 export interface Wire {
   readonly socket: tls.TLSSocket
   readonly buffer: LinkBuffer
+  readonly reading: Reading
+}
+
+/** When a socket is read from: while there is room, and not more at a time than is fair to others. */
+class Reading {
+  readonly #socket: net.Socket
+  readonly #buffer: LinkBuffer
+  /** Bytes since it gave way last. */
+  #taken = 0
+  #givesWay = false
+
+  constructor(socket: net.Socket, buffer: LinkBuffer) {
+    this.#socket = socket
+    this.#buffer = buffer
+  }
+
+  /** To be asked after so many bytes; if false the socket is to be paused, and is resumed from here. */
+  goesOn(count: number): boolean {
+    this.#taken += count
+    if (this.#taken >= turnBytes && !this.#givesWay) {
+      this.#givesWay = true
+      setImmediate(() => {
+        this.#taken = 0
+        this.#givesWay = false
+        // If it is full, its reader makes room.
+        if (!this.#buffer.isFull) this.resume()
+      })
+    }
+    return !this.#buffer.isFull && !this.#givesWay
+  }
+
+  /** There is room. */
+  resume(): void {
+    if (!this.#givesWay && !this.#socket.destroyed) this.#socket.resume()
+  }
 }
 
 /** What tls.connect also takes, though its type leaves it out. */
@@ -38,28 +79,30 @@ type DialOptions = tls.ConnectionOptions & Pick<net.SocketConstructorOpts, "onre
 
 /** Begins to connect. */
 export const dialWire = (options: DialOptions): Wire => {
-  const buffer = new LinkBuffer({ highWater, onRoom: () => socket.resume() })
+  const buffer = new LinkBuffer({ highWater, onRoom: () => reading.resume() })
   const onread: DialOptions["onread"] = {
     buffer: Buffer.allocUnsafeSlow(recordBytes),
     // After a false it is called again for each record that had been received: they go over the mark.
     callback: (count, bytes) => {
-      buffer.push(bytes.subarray(0, count), "borrowed")
-      return !buffer.isFull
+      buffer.push(count === bytes.length ? bytes : bytes.subarray(0, count), "borrowed")
+      return reading.goesOn(count)
     }
   }
   const all: DialOptions = { ...options, noDelay: true, onread }
   const socket = tls.connect(all)
+  const reading = new Reading(socket, buffer)
   // There is always someone to hear of an error, even between the handshake and the link.
   socket.on("error", () => {})
-  return { socket, buffer }
+  return { socket, buffer, reading }
 }
 
 /** Begins the server's side of a handshake on a connection that was accepted. */
 export const acceptWire = (raw: net.Socket, options: tls.TLSSocketOptions): Wire => {
   const socket = new tls.TLSSocket(raw, { ...options, isServer: true })
   socket.on("error", () => {})
-  const buffer = new LinkBuffer({ highWater, onRoom: () => socket.resume() })
-  return { socket, buffer }
+  const buffer = new LinkBuffer({ highWater, onRoom: () => reading.resume() })
+  const reading = new Reading(socket, buffer)
+  return { socket, buffer, reading }
 }
 
 /** Destroys a socket and waits until it is gone; it may have gone already. */
@@ -108,6 +151,7 @@ class TlsLink implements Link {
   readonly remote: Address
   readonly #socket: tls.TLSSocket
   readonly #buffer: LinkBuffer
+  readonly #reading: Reading
   /** Told when the link is over: writers that wait for room that will never come. */
   readonly #waiting = new Set<(closed: LinkClosed) => void>()
 
@@ -121,6 +165,7 @@ class TlsLink implements Link {
     this.remote = known.remote
     this.#socket = wire.socket
     this.#buffer = wire.buffer
+    this.#reading = wire.reading
     this.#listen()
   }
 
@@ -185,7 +230,7 @@ class TlsLink implements Link {
     if (this.side === "accepted") {
       socket.on("data", (chunk: Buffer) => {
         this.#buffer.push(chunk, "owned")
-        if (this.#buffer.isFull) socket.pause()
+        if (!this.#reading.goesOn(chunk.length)) socket.pause()
       })
     }
     // A FIN. A process that was killed sends one too, and Node does not tell whether TLS said goodbye before it.
