@@ -1,6 +1,6 @@
 // Runs node.js for a test: JSON commands on stdin, JSON lines of what happens on stdout. Ends with `quit` or its stdin.
 //
-//   node main.js --name Other --received DIR [--discovery-port P] [--dial-heard] [--future]
+//   node main.js --name Other --received DIR [--discovery-port P] [--dial-heard] [--crossing] [--future]
 import { once } from "node:events"
 import readline from "node:readline"
 import { parseArgs } from "node:util"
@@ -9,7 +9,7 @@ import { attached, offer } from "./offering.js"
 
 const text = { type: "string" }
 const flag = { type: "boolean", default: false }
-const known = { name: text, received: text, "discovery-port": text, "dial-heard": flag, future: flag }
+const known = { name: text, received: text, "discovery-port": text, "dial-heard": flag, crossing: flag, future: flag }
 const { values } = parseArgs({ options: known })
 Object.assign(node.options, values, { dialHeard: values["dial-heard"] })
 

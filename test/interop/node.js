@@ -5,8 +5,11 @@ import crypto from "node:crypto"
 import dgram from "node:dgram"
 import tls from "node:tls"
 
-/** `future`: speak as a later minor version would. `lossy`: as if every receipt, in either direction, were lost. */
-export const options = { name: "Other", received: "received", future: false, dialHeard: false, lossy: false }
+/**
+ * `dialHeard`: dial who announces itself. `crossing`: dial who dials, so that the two dials cross. `future`: speak as a
+ * later minor version would. `lossy`: as if every receipt, in either direction, were lost.
+ */
+export const options = { name: "Other", received: "received" }
 export const tell = (event, fields = {}) => void process.stdout.write(JSON.stringify({ event, ...fields }) + "\n")
 export const sha256 = (bytes) => crypto.createHash("sha256").update(bytes).digest()
 const base32 = (bytes) => {
@@ -143,6 +146,8 @@ const firstFrame = (link, body) => {
   if (body.version?.major !== 1) return goodbye(link, "version")
   if (link.peer === me || body.id !== link.peer) return goodbye(link, link.peer === me ? "self" : "idMismatch")
   link.hello = body
+  const isFirst = !link.dialled && !sessions.has(link.peer) && !dialling.has(link.peer)
+  if (options.crossing && isFirst) return dial(link.socket.remoteAddress, body.port, link.peer, () => decide(link))
   decide(link)
   settle(link)
 }
@@ -173,10 +178,12 @@ const begin = (link) => {
   for (const message of chatWith(peer).unacknowledged) sendChat(peer, message)
   for (const t of ours) if (t.role === "send") link.send(t.offer)
 }
-export const dial = (host, port, expected) =>
-  connect(host, port, "kith/1", expected, (socket, peer) =>
-    sessions.has(peer) || dialling.has(peer) ? socket.destroy() : control(socket, peer, true)
-  )
+export const dial = (host, port, expected, then = () => undefined) =>
+  connect(host, port, "kith/1", expected, (socket, peer) => {
+    if (sessions.has(peer) || dialling.has(peer)) return socket.destroy()
+    control(socket, peer, true)
+    then()
+  })
 
 // 6. Chat
 const chats = new Map() // peer id -> what was said
