@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { temporaryDirectory } from "../api/Served.ts"
+import { runHere } from "./InProcess.ts"
 import { up } from "./Nodes.ts"
 import { hasPty, onTerminal } from "./Pty.ts"
 import { type Ran, start } from "./Run.ts"
@@ -90,7 +91,7 @@ describe("trust", () => {
       failed(yield* bob.kith("join", ticket.slice(0, -9)), 1, /^kith: .*\n$/)
       for (const bad of ["soon", "0m", "10", "-5m", "1.5h", ""]) {
         failed(
-          yield* alice.kith("invite", `--expires=${bad}`),
+          yield* runHere(["--data-dir", alice.dataDir, "invite", `--expires=${bad}`]),
           2,
           /^kith: --expires is ".*"; allowed is .*10m.*See: kith invite --help\n$/
         )
