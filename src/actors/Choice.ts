@@ -1,5 +1,6 @@
 /**
- * The part of an offer that a person takes: what the patterns name, with the directories that it is in. Owns nothing.
+ * The part of an offer that a person takes: what patterns or ranges name, with the directories that it is in. Owns
+ * nothing.
  */
 import * as Effect from "effect/Effect"
 import { limits } from "../config.ts"
@@ -11,27 +12,44 @@ import { type Range, Ranges } from "../schema/Ranges.ts"
 /** Entries looked at between two chances for others to run. */
 const stride = 2000
 
+/** What a person wants of a list: what one of the patterns names, and only in these ranges, where they are said. */
+export interface Wanted {
+  readonly only?: ReadonlyArray<string>
+  readonly ranges?: ReadonlyArray<Range>
+}
+
+/** Whether that is everything. */
+export const isAll = ({ only, ranges }: Wanted): boolean => only === undefined && ranges === undefined
+
+/** Why it is not to be had of a list of this many entries, or undefined if it is. */
+export const beyond = ({ ranges = [] }: Wanted, length: number): string | undefined =>
+  ranges.some(([first, count]) => first + count > length)
+    ? `its list has ${length} entries, and more than those were asked for`
+    : undefined
+
 /** What is not taken. */
 export interface Choice {
   readonly refused: Ranges
   readonly shown: NonNullable<View["notTaken"]>
 }
 
-/** What these patterns leave, or undefined where they name nothing. */
+/** What is left when this is taken, or undefined where this is nothing. */
 export const choose = Effect.fn("Choice.choose")(function* (
   entries: EntryList,
   leftOut: Ranges,
-  patterns: ReadonlyArray<string>
+  { only, ranges }: Wanted
 ) {
-  const glob = compile(patterns)
+  const glob = only === undefined ? undefined : compile(only)
+  const within = new Ranges()
+  for (const [first, count] of ranges ?? []) within.add(first, count)
   const named = new Uint8Array(entries.length)
   const above = new Set<string>()
   let any = false
   for (let at = 0; at < entries.length; at++) {
     if (at % stride === stride - 1) yield* Effect.yieldNow
-    if (leftOut.has(at)) continue
+    if (leftOut.has(at) || (ranges !== undefined && !within.has(at))) continue
     const path = entries.path(at)
-    if (!glob(path)) continue
+    if (glob?.(path) === false) continue
     any = true
     named[at] = 1
     for (let cut = path.lastIndexOf("/"); cut > 0; cut = path.lastIndexOf("/", cut - 1)) {

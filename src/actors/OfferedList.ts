@@ -12,7 +12,7 @@ import type { Ranges } from "../schema/Ranges.ts"
 import { limits } from "../config.ts"
 import { Frame, type FrameOf } from "../schema/Frame.ts"
 import { ManifestCheck, type MemoryRoom } from "../schema/ManifestCheck.ts"
-import { bytesOf, type Choice, choose, without } from "./Choice.ts"
+import { beyond, bytesOf, type Choice, choose, isAll, type Wanted, without } from "./Choice.ts"
 import type { DataLane } from "./DataLane.ts"
 import type { Intake } from "./Intake.ts"
 import { type Fate, listing, receivedFate } from "./Listing.ts"
@@ -47,7 +47,7 @@ export class OfferedList {
   private readonly options: ListOptions
   private check: ManifestCheck
   /** What a person said to take before the list was there. */
-  private only: ReadonlyArray<string> | undefined
+  private wanted: Wanted | undefined
   /** What a person does not take, until the answer is given. */
   private choice: Choice | undefined
   /** Where it is while a person thinks. */
@@ -157,11 +157,11 @@ export class OfferedList {
   }
 
   /** A person says yes; false where that names nothing of it, or there is no room. */
-  answer({ only }: Extract<PersonAction, { readonly _tag: "accept" }>): boolean {
+  answer(wanted: Extract<PersonAction, { readonly _tag: "accept" }>): boolean {
     if (this.whyNot !== undefined || this.spool !== undefined) return false
     // A list that is not known yet is chosen from when it is.
-    if (this.files.intake === undefined) this.only = only
-    else if (only !== undefined && this.choice === undefined) return false
+    if (this.files.intake === undefined) this.wanted = wanted
+    else if (!isAll(wanted) && this.choice === undefined) return false
     return true
   }
 
@@ -176,13 +176,19 @@ export class OfferedList {
       if (letter._tag !== "Person" || letter.action._tag !== "accept" || state.accepted) return
       if (!(yield* this.readBack)) return
       const { intake } = this.files
-      const { conflict = this.files.conflict, only } = letter.action
+      const { conflict = this.files.conflict, ...wanted } = letter.action
       this.choice = undefined
-      if (intake === undefined) return
-      if (only !== undefined) this.choice = yield* choose(intake.entries, intake.leftOut, only)
+      if (intake === undefined) {
+        if (wanted.ranges !== undefined) this.whyNot = "its list is not known yet"
+        return
+      }
+      this.whyNot = beyond(wanted, intake.entries.length)
+      if (this.whyNot === undefined && !isAll(wanted)) {
+        this.choice = yield* choose(intake.entries, intake.leftOut, wanted)
+      }
       // Of what is skipped nobody knows yet how much that is.
-      if (conflict !== "skip") yield* this.weighRoom(intake)
-      const isPossible = this.whyNot === undefined && (only === undefined || this.choice !== undefined)
+      if (this.whyNot === undefined && conflict !== "skip") yield* this.weighRoom(intake)
+      const isPossible = this.whyNot === undefined && (isAll(wanted) || this.choice !== undefined)
       this.isAnswered = isPossible
       // What is not taken waits where it was.
       if (isPossible) yield* this.discard
@@ -261,16 +267,16 @@ export class OfferedList {
         if (this.unstorable.size < reasonsMax) this.unstorable.set(entry, reason)
       })
       const intake = this.files.learnt(entries, leftOut)
-      if (this.only !== undefined) yield* this.chooseEarly(intake, this.only)
+      if (this.wanted !== undefined && !isAll(this.wanted)) yield* this.chooseEarly(intake, this.wanted)
       const { directories, files } = entries.totals
       yield* tools.book.change(record, { files, directories, totalBytes: intake.totalBytes })
       return intake
     })
   }
 
-  private chooseEarly(intake: Intake, only: ReadonlyArray<string>) {
+  private chooseEarly(intake: Intake, wanted: Wanted) {
     return Effect.gen({ self: this }, function* () {
-      this.choice = yield* choose(intake.entries, intake.leftOut, only)
+      this.choice = yield* choose(intake.entries, intake.leftOut, wanted)
       if (this.choice !== undefined) return
       return yield* new Unacceptable({ reason: "nothing in it has the names that were asked for" })
     })

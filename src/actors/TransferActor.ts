@@ -20,6 +20,7 @@ import type { Connection } from "../services/Connection.ts"
 import type { FileStore } from "../services/FileStore.ts"
 import { NotPossible } from "../services/Transfer.ts"
 import type { BlockPool } from "./BlockPool.ts"
+import type { Wanted } from "./Choice.ts"
 import type { DataLane, LaneError } from "./DataLane.ts"
 import { businessAtOnce, makePeerReport, type PeerReport } from "../services/PeerReport.ts"
 import type { GroupReads } from "./SharedReads.ts"
@@ -251,11 +252,11 @@ const reply = (
   )
 
 export const notPossible = (record: TransferRecord, action: PersonAction, reason?: string): NotPossible => {
-  const only = action._tag === "accept" ? action.only : undefined
-  const what = only === undefined ? action._tag : `${action._tag} that ${only.join(" or ")} names`
+  const { only, ranges }: Wanted = action._tag === "accept" ? action : {}
+  const part = only !== undefined ? ` that ${only.join(" or ")} names` : ranges !== undefined ? " in those ranges" : ""
   return new NotPossible({
     transfer: record.id,
-    action: what,
+    action: `${action._tag}${part}`,
     state: record.view.state,
     ...(reason !== undefined && { reason })
   })

@@ -24,12 +24,13 @@ import {
 import type { PeerId } from "../schema/PeerId.ts"
 import type { Events } from "../services/Events.ts"
 import type { NotPossible } from "../services/Transfer.ts"
+import type { Wanted } from "./Choice.ts"
 import type { DataLane } from "./DataLane.ts"
 import { Speed } from "./Speed.ts"
 
 /** What a person decides. */
 export type PersonAction =
-  | { readonly _tag: "accept"; readonly conflict?: ConflictPolicy; readonly only?: ReadonlyArray<string> }
+  | ({ readonly _tag: "accept"; readonly conflict?: ConflictPolicy } & Wanted)
   | { readonly _tag: "prioritise"; readonly priority: TransferPriority }
   | { readonly _tag: "decline" | "cancel" | "pause" | "resume" }
 

@@ -17,7 +17,7 @@ import { Event } from "./Event.ts"
 import { MessageId, TransferId } from "./Id.ts"
 import { Message } from "./Message.ts"
 import { Pattern, patternsMax } from "./Glob.ts"
-import { entriesShownMax, ListedEntry } from "./ListedEntry.ts"
+import { EntryRanges, entriesShownMax, ListedEntry } from "./ListedEntry.ts"
 import { ConflictPolicy, Transfer, TransferPriority } from "./Offer.ts"
 import { Peer } from "./Peer.ts"
 import { PeerId } from "./PeerId.ts"
@@ -285,10 +285,19 @@ const transfers = HttpApiGroup.make("transfers").add(
     payload: Schema.Struct({
       conflict: Schema.optionalKey(ConflictPolicy),
       /** Only what one of these patterns names; without `/` a name at any depth. */
-      only: Schema.optionalKey(Schema.Array(Pattern).check(Schema.isMinLength(1), Schema.isMaxLength(patternsMax)))
-    }),
+      only: Schema.optionalKey(Schema.Array(Pattern).check(Schema.isMinLength(1), Schema.isMaxLength(patternsMax))),
+      /** Only these entries of its list, by their indexes; not together with `only`. */
+      ranges: Schema.optionalKey(EntryRanges)
+    }).check(
+      Schema.makeFilter(
+        ({ only, ranges }) => only === undefined || ranges === undefined || "only and ranges exclude each other",
+        {
+          expected: "either only or ranges"
+        }
+      )
+    ),
     ...decided
-  }).annotate(OpenApi.Summary, "Take an offer, or what some patterns name of it"),
+  }).annotate(OpenApi.Summary, "Take an offer, or a part of it: what patterns name, or ranges of its list"),
   HttpApiEndpoint.post("decline", "/api/transfers/:id/decline", { ...byId, ...decided }),
   HttpApiEndpoint.post("cancel", "/api/transfers/:id/cancel", { ...byId, ...decided }),
   HttpApiEndpoint.post("pause", "/api/transfers/:id/pause", { ...byId, ...decided }).annotate(

@@ -1,5 +1,6 @@
 /** One entry of a transfer's list as every face shows it, and what became of it. */
 import * as Schema from "effect/Schema"
+import type { Range } from "./Ranges.ts"
 
 /**
  * - offered: nobody has answered yet
@@ -33,3 +34,23 @@ export type ListedEntry = typeof ListedEntry.Type
 
 /** Most entries in one answer. */
 export const entriesShownMax = 1000
+
+/** Most ranges of a choice: every second entry of what a page shows of a list. */
+export const rangesMax = 10_000
+
+const isInOrder = (ranges: ReadonlyArray<Range>): boolean =>
+  ranges.every(([first], at) => {
+    const [before, count] = ranges[at - 1] ?? [0, 0]
+    return first >= before + count
+  })
+
+/** Entries by their indexes, as `[first, count]`: in order, and apart from each other. */
+export const EntryRanges = Schema.Array(
+  Schema.Tuple([Schema.Natural, Schema.Natural.check(Schema.isGreaterThanOrEqualTo(1))])
+).check(
+  Schema.isMinLength(1),
+  Schema.isMaxLength(rangesMax),
+  Schema.makeFilter((ranges) => isInOrder(ranges) || "they are not in order, or overlap", {
+    expected: "ranges in order that do not overlap"
+  })
+)

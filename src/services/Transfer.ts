@@ -10,6 +10,7 @@ import type { ListedEntry } from "../schema/ListedEntry.ts"
 import type { TransferId } from "../schema/Id.ts"
 import type { ConflictPolicy, Transfer as View, TransferPriority } from "../schema/Offer.ts"
 import type { PeerId } from "../schema/PeerId.ts"
+import type { Range } from "../schema/Ranges.ts"
 
 /** Defined in schema/, since the API carries them. */
 export { NotPossible, SendRefused, UnknownTransfer } from "../schema/Failure.ts"
@@ -51,6 +52,8 @@ export class Transfer extends Context.Service<
         readonly conflict?: ConflictPolicy
         /** Only what one of these patterns names (schema/Glob.ts), with the directories it is in. */
         readonly only?: ReadonlyArray<string>
+        /** Only these of its entries, once its list is known, with the directories they are in. */
+        readonly ranges?: ReadonlyArray<Range>
       }
     ) => Effect.Effect<View, UnknownTransfer | NotPossible>
     readonly decline: (id: TransferId) => Effect.Effect<View, UnknownTransfer | NotPossible>

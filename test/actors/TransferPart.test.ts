@@ -80,6 +80,33 @@ describe("a part of an offer", () => {
     })
   )
 
+  quietly("may be ranges of the list, with the directories that they are in; none beyond its end", () =>
+    Effect.gen(function* () {
+      const { bob, id } = yield* offered()
+      const list = yield* bob.transfer.entries(id, { from: 0, limit: 100 })
+      const at = (name: string) => list.find(({ path }) => path === `tree/${name}`)?.index ?? -1
+      const why = (ranges: ReadonlyArray<readonly [number, number]>) =>
+        Effect.map(Effect.flip(bob.transfer.accept(id, { ranges })), ({ message }) => message)
+      assert.match(yield* why([[0, list.length + 1]]), /is still offered: its list has 10 entries, and more than those/)
+      assert.match(yield* why([[list.length, 1]]), /its list has 10 entries/)
+      const accepted = yield* bob.transfer.accept(id, {
+        ranges: [
+          [at("deep/er/b.jpg"), 1],
+          [at("empty"), 1]
+        ]
+      })
+      assert.deepStrictEqual([accepted.files, accepted.directories, accepted.totalBytes], [1, 4, 2_000_000])
+      assert.strictEqual((yield* bob.over(id)).state, "done")
+      assert.deepStrictEqual(below(bob.received), [
+        "tree",
+        "tree/deep",
+        "tree/deep/er",
+        "tree/deep/er/b.jpg",
+        "tree/empty"
+      ])
+    })
+  )
+
   quietly("may be a directory, with all that is in it", () =>
     Effect.gen(function* () {
       const { bob, id } = yield* offered()

@@ -15,13 +15,14 @@ import { join } from "node:path"
 import { Loopback } from "../../src/api/Loopback.ts"
 import * as LoopbackServer from "../../src/api/LoopbackServer.ts"
 import { NodeConfig, programVersion } from "../../src/config.ts"
+import { rangesMax } from "../../src/schema/ListedEntry.ts"
 import { grouped } from "../../src/schema/PeerId.ts"
 import { Events } from "../../src/services/Events.ts"
 import { someId } from "../Some.ts"
 import * as FakeNode from "./FakeNode.ts"
 import { bob, carol, me, someTransfer } from "./FakeNode.ts"
 import * as Served from "./Served.ts"
-import { client, raw, temporaryDirectory } from "./Served.ts"
+import { client, problemOf, raw, temporaryDirectory } from "./Served.ts"
 import { PeerRegistry } from "../../src/services/PeerRegistry.ts"
 
 const removed = (n: number) => ({ _tag: "PeerRemoved" as const, id: someId(n) })
@@ -169,6 +170,52 @@ layer(Served.layer({ received: "/srv/received" }), { excludeTestServices: true }
       assert.strictEqual(late.message, `transfer ${sent.id.slice(0, 8)} is declined: there is nothing to cancel`)
       const [again] = yield* api.transfers.again({ params })
       assert.include(again, { peer: sent.peer, name: sent.name, direction: "send" })
+      const [other] = yield* api.transfers.send({ payload: { paths: ["/home/other"], to: ["bob"] } })
+      const part = yield* api.transfers.accept({
+        params: { id: other?.id ?? sent.id },
+        payload: {
+          ranges: [
+            [0, 2],
+            [5, 1]
+          ]
+        }
+      })
+      assert.include(asked, "conflict undefined of 0,2 5,1")
+      const accept = (body: unknown) =>
+        raw("POST", `/api/transfers/${part.id}/accept`, {
+          body: JSON.stringify(body),
+          headers: { "content-type": "application/json" }
+        })
+      const wrong: ReadonlyArray<readonly [unknown, string]> = [
+        [{ ranges: [[0, 1]], only: ["x"] }, "only and ranges exclude each other"],
+        [
+          {
+            ranges: [
+              [5, 1],
+              [0, 2]
+            ]
+          },
+          "not in order"
+        ],
+        [
+          {
+            ranges: [
+              [0, 2],
+              [1, 2]
+            ]
+          },
+          "or overlap"
+        ],
+        [{ ranges: [[0, 0]] }, "ranges"],
+        [{ ranges: [[-1, 2]] }, "ranges"],
+        [{ ranges: [] }, "ranges"],
+        [{ ranges: Array.from({ length: rangesMax + 1 }, (_, at) => [at * 2, 1]) }, "ranges"]
+      ]
+      for (const [body, why] of wrong) {
+        const answer = yield* accept(body)
+        assert.strictEqual(answer.status, 400)
+        assert.include(problemOf(answer).detail, why)
+      }
       const unknown = { params: { id: someTransfer(77) } }
       assert.strictEqual((yield* Effect.flip(api.transfers.again(unknown)))._tag, "UnknownTransfer")
       const [all] = yield* api.transfers.send({ payload: { paths: ["/a"], to: null } })

@@ -309,8 +309,10 @@ const transfer = Layer.effect(
         if (isOver(view.state)) return yield* new NotPossible({ transfer: id, action: "list", state: view.state })
         return listOf(view.files).slice(from, from + limit)
       }),
-      accept: (id, { conflict, only }) => {
-        asked.push(`conflict ${conflict}${only === undefined ? "" : ` only ${only.join(" ")}`}`)
+      accept: (id, { conflict, only, ranges }) => {
+        const part =
+          only !== undefined ? ` only ${only.join(" ")}` : ranges === undefined ? "" : ` of ${ranges.join(" ")}`
+        asked.push(`conflict ${conflict}${part}`)
         return decide("accept", "running")(id)
       },
       decline: decide("decline", "declined"),

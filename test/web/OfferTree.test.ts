@@ -1,8 +1,8 @@
-/** A ticked part of an offer becomes patterns that name this part and nothing else, whatever the names are. */
+/** A ticked part of an offer becomes ranges of its list that are this part and nothing else. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
-import { compile, patternsMax } from "../../src/schema/Glob.ts"
-import type { ListedEntry } from "../../src/schema/ListedEntry.ts"
+import { EntryRanges, type ListedEntry, rangesMax } from "../../src/schema/ListedEntry.ts"
+import { Ranges } from "../../src/schema/Ranges.ts"
 import * as OfferTree from "../../src/web/state/OfferTree.ts"
 
 const entry = (path: string, change: Partial<ListedEntry> = {}): ListedEntry => ({
@@ -20,7 +20,10 @@ const entry = (path: string, change: Partial<ListedEntry> = {}): ListedEntry => 
 
 const directory = (path: string) => entry(path, { kind: "d", size: 0 })
 
-const photos = OfferTree.build([
+/** The tree of a list of these. */
+const build = (entries: ReadonlyArray<ListedEntry>) => OfferTree.build(entries.map((one, index) => ({ ...one, index })))
+
+const photos = build([
   directory("photos"),
   directory("photos/2025"),
   entry("photos/2025/b10.jpg"),
@@ -31,8 +34,7 @@ const photos = OfferTree.build([
   entry("loose.txt", { size: 5 })
 ])
 
-/** Names that would mean something else, were they patterns. */
-const Name = Schema.Literals(["a", "b", "*", "a*", "?", "[ab]", "[!a]", "{a,b}", "**", "\\a", "a,b", "!a", ".a", "a b"])
+const Name = Schema.Literals(["a", "b", "*", "a/b", ".a"])
 
 describe("the tree of an offer", () => {
   it("has directories first, names in people's order, and the size of what is inside", () => {
@@ -52,43 +54,54 @@ describe("the tree of an offer", () => {
     )
   })
 
-  it("is one pattern for each whole part, and never names what is left out alone", () => {
-    assert.deepStrictEqual(OfferTree.patterns(photos, new Set()), ["/photos", "/loose.txt"])
+  it("is one range for each run that is taken, over what is left out within it", () => {
+    assert.deepStrictEqual(OfferTree.ranges(photos, new Set()), [[0, 8]])
     const some = new Set(["photos/2025/b9.jpg"])
-    assert.deepStrictEqual(OfferTree.patterns(photos, some), [
-      "/photos/2025/b10.jpg",
-      "/photos/empty",
-      "/photos/\\[1\\]\\*.txt",
-      "/loose.txt"
+    assert.deepStrictEqual(OfferTree.ranges(photos, some), [
+      [0, 3],
+      [4, 4]
     ])
     assert.strictEqual(OfferTree.ticks(photos, some).get("photos"), "some")
     assert.deepStrictEqual(OfferTree.sum(photos, some), { files: 3, bytes: 25 })
+    assert.deepStrictEqual(OfferTree.ranges(photos, new Set(["loose.txt"])), [[0, 6]])
   })
 
   it("ticks and unticks all that is below", () => {
     const [top = photos] = photos.children
     const none = OfferTree.withTick(new Set(), top, false)
     assert.strictEqual(OfferTree.ticks(photos, none).get("photos"), "none")
-    assert.deepStrictEqual(OfferTree.patterns(photos, none), ["/loose.txt"])
+    assert.deepStrictEqual(OfferTree.ranges(photos, none), [[7, 1]])
     assert.deepStrictEqual([...OfferTree.withTick(none, top, true)], [])
   })
 
-  it("says when a part is more than patterns can name", () => {
-    const many = OfferTree.build(Array.from({ length: 2 * patternsMax + 2 }, (_, at) => entry(`all/${at}`)))
+  it("never has more ranges than may be asked for", () => {
+    const many = build(Array.from({ length: OfferTree.entriesReadMax }, (_, at) => entry(`all/${at}`)))
     const half = OfferTree.onlyTicked(many, ({ name }) => Number(name) % 2 === 0)
-    assert.isUndefined(OfferTree.patterns(many, half))
-    assert.deepStrictEqual(OfferTree.patterns(many, new Set()), ["/all"])
+    assert.strictEqual(OfferTree.ranges(many, half).length, rangesMax)
+    assert.isTrue(Schema.is(EntryRanges)(OfferTree.ranges(many, half)))
   })
 
   it.prop(
     "names exactly what is ticked",
-    { paths: Schema.Array(Schema.Tuple([Name, Name, Name, Schema.Boolean])).check(Schema.isMaxLength(12)) },
+    {
+      paths: Schema.Array(Schema.Tuple([Name, Name, Name, Schema.Boolean, Schema.Boolean])).check(
+        Schema.isMaxLength(12)
+      )
+    },
     ({ paths }) => {
-      const files = new Map(paths.map(([a, b, c, ticked]) => [`${a}/d${b}/f${c}`, ticked]))
-      const top = OfferTree.build([...files.keys()].map((path) => entry(path)))
-      const found = OfferTree.patterns(top, new Set([...files].flatMap(([path, ticked]) => (ticked ? [] : [path]))))
-      const taken = found === undefined || found.length === 0 ? () => false : compile(found)
-      for (const [path, ticked] of files) assert.strictEqual(taken(path), ticked, path)
+      const files = new Map(paths.map(([a, b, c, ...rest]) => [`${a}/d${b}/f${c}`, rest]))
+      const directories = new Set([...files.keys()].flatMap((path) => [path.slice(0, path.lastIndexOf("/"))]))
+      const top = build([
+        ...[...directories].map(directory),
+        ...[...files].map(([path, [, isLeftOut]]) => entry(path, isLeftOut ? { state: "leftOut" } : {}))
+      ])
+      const found = OfferTree.ranges(top, new Set([...files].flatMap(([path, [ticked]]) => (ticked ? [] : [path]))))
+      assert.isTrue(found.length === 0 || Schema.is(EntryRanges)(found))
+      const taken = new Ranges()
+      for (const [first, count] of found) taken.add(first, count)
+      for (const [at, [path, [ticked, isLeftOut]]] of [...files].entries()) {
+        if (!isLeftOut) assert.strictEqual(taken.has(directories.size + at), ticked, path)
+      }
     }
   )
 })

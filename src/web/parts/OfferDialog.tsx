@@ -5,13 +5,12 @@
 import { Hourglass } from "lucide-react"
 import { useMemo, useState } from "react"
 import type { NodeInfo } from "../../schema/Api.ts"
-import { patternsMax } from "../../schema/Glob.ts"
 import type { ConflictPolicy, Transfer } from "../../schema/Offer.ts"
 import type { Peer } from "../../schema/Peer.ts"
 import { inert } from "../../schema/Text.ts"
-import { build, patterns, sum, type Unticked } from "../state/OfferTree.ts"
+import { build, entriesReadMax, ranges, sum, type Unticked } from "../state/OfferTree.ts"
 import { useAsk } from "../state/useAsk.ts"
-import { entriesReadMax, useEntries } from "../state/useEntries.ts"
+import { useEntries } from "../state/useEntries.ts"
 import { capital, contents, count, moment, size } from "../text/format.ts"
 import { overWord } from "../text/transfers.ts"
 import { Button } from "./Button.tsx"
@@ -96,13 +95,11 @@ export const OfferDialog = ({
   const isOpen = transfer.state === "offered"
   const isPart = unticked.size > 0
   const taken = useMemo(() => sum(top, unticked), [top, unticked])
-  const only = useMemo(() => (isPart ? patterns(top, unticked) : []), [top, unticked, isPart])
-  const nothing = only !== undefined && isPart && only.length === 0
+  const part = useMemo(() => (isPart ? ranges(top, unticked) : []), [top, unticked, isPart])
   const byId = { params: { id: transfer.id } }
   const accept = () =>
     void run(
-      (client) =>
-        client.transfers.accept({ ...byId, payload: { conflict, ...(isPart && only !== undefined && { only }) } }),
+      (client) => client.transfers.accept({ ...byId, payload: { conflict, ...(isPart && { ranges: part }) } }),
       onClose
     )
   return (
@@ -120,7 +117,7 @@ export const OfferDialog = ({
             >
               Decline
             </Button>
-            <Button look="main" busy={busy} disabled={only === undefined || nothing} onClick={accept}>
+            <Button look="main" busy={busy} disabled={isPart && part.length === 0} onClick={accept}>
               {isPart ? `Accept ${contents({ files: taken.files, directories: 0 })}, ${size(taken.bytes)}` : "Accept"}
             </Button>
           </>
@@ -158,12 +155,6 @@ export const OfferDialog = ({
             <p className="mt-2 text-sm text-muted">
               The first {count(entriesReadMax)} are shown. With all ticked everything is taken, the rest too; else only
               what is ticked.
-            </p>
-          )}
-          {only === undefined && (
-            <p role="alert" className="mt-2 text-sm text-danger">
-              These are too many single things: at most {patternsMax}, where a whole folder counts as one. Tick whole
-              folders, or take it all.
             </p>
           )}
         </div>

@@ -1,11 +1,15 @@
 /**
- * What is in an offer, as a tree of which a person ticks a part; and that part as the patterns that the API takes. Pure.
- * A list may be longer than what is shown of it: then only what is ticked is taken, and nothing that is not shown.
+ * What is in an offer, as a tree of which a person ticks a part; and that part as ranges of the list. Pure. A list may be longer than what is shown of it: then only what is ticked is taken, and nothing that is not shown.
  */
-import { patternMax, patternsMax } from "../../schema/Glob.ts"
-import type { ListedEntry } from "../../schema/ListedEntry.ts"
+import { type ListedEntry, rangesMax } from "../../schema/ListedEntry.ts"
+import type { Range } from "../../schema/Ranges.ts"
+
+/** Most entries that are shown, and no choice among them has too many ranges: who wants more says it in patterns. */
+export const entriesReadMax = 2 * rangesMax
 
 export interface Node {
+  /** In the list; null for a directory that is only on the way. */
+  readonly index: number | null
   /** With `/` between names; "" for the top. */
   readonly path: string
   readonly name: string
@@ -25,6 +29,7 @@ export type Tick = "all" | "some" | "none"
 export type Unticked = ReadonlySet<string>
 
 interface Draft {
+  index: number | null
   path: string
   name: string
   depth: number
@@ -35,6 +40,7 @@ interface Draft {
 }
 
 const draft = (path: string, depth: number, kind: "f" | "d"): Draft => ({
+  index: null,
   path,
   name: path.slice(path.lastIndexOf("/") + 1),
   depth,
@@ -60,11 +66,12 @@ export const build = (entries: ReadonlyArray<ListedEntry>): Node => {
   for (const entry of entries) {
     const leftOut = entry.state === "leftOut" ? (entry.reason ?? "it cannot be stored here") : null
     if (entry.kind === "d") {
-      directory(entry.path).leftOut = leftOut
+      Object.assign(directory(entry.path), { index: entry.index, leftOut })
       continue
     }
     const parent = directory(entry.path.slice(0, Math.max(0, entry.path.lastIndexOf("/"))))
-    parent.children.push({ ...draft(entry.path, parent.depth + 1, "f"), size: entry.size, leftOut })
+    const { index, size } = entry
+    parent.children.push({ ...draft(entry.path, parent.depth + 1, "f"), index, size, leftOut })
   }
   measure(top)
   return top
@@ -128,24 +135,26 @@ export const sum = (top: Node, unticked: Unticked): { readonly files: number; re
   return { files: taken.length, bytes: taken.reduce((bytes, { size }) => bytes + size, 0) }
 }
 
-/** A path as a pattern that names it and nothing else. */
-export const exactly = (path: string): string => `/${path.replace(/[\\*?[\]{},!]/g, "\\$&")}`
-
-/**
- * The ticked part as patterns: a directory of which all is ticked is one. `undefined` where that is more, or longer,
- * than the API takes.
- */
-export const patterns = (top: Node, unticked: Unticked): ReadonlyArray<string> | undefined => {
+/** The ticked part as ranges of the list. What is left out may lie within one: it does not come anyway. */
+export const ranges = (top: Node, unticked: Unticked): ReadonlyArray<Range> => {
   const known = ticks(top, unticked)
-  const found: Array<string> = []
-  const look = (node: Node): void => {
+  /** By index; what is left out is not in it. */
+  const wanted: Array<boolean> = []
+  const look = (node: Node, isWhole: boolean): void => {
     const tick = known.get(node.path)
-    if (tick === "none" || found.length > patternsMax) return
-    if (tick === "all" && node.depth >= 0) found.push(exactly(node.path))
-    else node.children.forEach(look)
+    const whole = isWhole || tick === "all"
+    if (node.index !== null && node.leftOut === null) wanted[node.index] = whole || tick === "some"
+    for (const child of node.children) look(child, whole && tick !== "none")
   }
-  look(top)
-  return found.length > patternsMax || found.some((pattern) => pattern.length > patternMax) ? undefined : found
+  look(top, false)
+  const found: Array<[first: number, count: number]> = []
+  let open: (typeof found)[number] | undefined
+  wanted.forEach((isWanted, index) => {
+    if (!isWanted) open = undefined
+    else if (open === undefined) found.push((open = [index, 1]))
+    else open[1] = index - open[0] + 1
+  })
+  return found
 }
 
 /** What is seen of the tree: below each directory that is open, in order. */

@@ -4,9 +4,7 @@ import type { ListedEntry } from "../../schema/ListedEntry.ts"
 import { entriesShownMax } from "../../schema/ListedEntry.ts"
 import type { Transfer } from "../../schema/Offer.ts"
 import { ask } from "./Client.ts"
-
-/** Most entries that are read: whoever wants to choose among more says it in patterns, or on the command line. */
-export const entriesReadMax = 20_000
+import { entriesReadMax } from "./OfferTree.ts"
 
 export interface Entries {
   readonly items: ReadonlyArray<ListedEntry>
