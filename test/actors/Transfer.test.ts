@@ -443,19 +443,17 @@ describe("what a person decides", () => {
     })
   )
 
-  quietly("has at most 16 unfinished transfers with a peer", () =>
+  quietly("sends more than 16 to a peer that is away: all of them arrive when it is back", () =>
     Effect.gen(function* () {
       const { alice, bob } = yield* pair()
       fs.writeFileSync(path.join(alice.sources, "f"), "hello")
-      for (let i = 0; i < 16; i++) yield* alice.transfer.send([path.join(alice.sources, "f")], [bob.id])
-      const refused = yield* Effect.flip(alice.transfer.send([path.join(alice.sources, "f")], [bob.id]))
-      assert.match(refused.message, /16 transfers/)
+      for (let i = 0; i < 20; i++) yield* alice.transfer.send([path.join(alice.sources, "f")], [bob.id])
       yield* join(alice, bob)
       for (const view of yield* alice.transfer.list) {
         assert.strictEqual((yield* alice.over(view.id)).state, "done")
         assert.strictEqual((yield* bob.over(view.id)).state, "done")
       }
-      assert.strictEqual(fs.readdirSync(bob.received).length, 16)
+      assert.strictEqual(fs.readdirSync(bob.received).length, 20)
       assert.isTrue((yield* bob.transfer.list).every((view) => isOver(view.state)))
     })
   )
