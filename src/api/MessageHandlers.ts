@@ -29,11 +29,11 @@ export const layer = HttpApiBuilder.group(
       )
       .handle(
         "search",
-        Effect.fnUntraced(function* ({ query: { before, limit = historyMax, peer, text } }) {
+        Effect.fnUntraced(function* ({ query: { before, limit = historyMax, peer, text, to } }) {
           const found = yield* chat.search(text, {
             limit,
             ...(before !== undefined && { before }),
-            ...(peer !== undefined && { peer: yield* idOf(peer) })
+            ...(to !== undefined ? { to } : peer !== undefined && { peer: yield* idOf(peer) })
           })
           return { items: found.items.map(({ message }) => message), before: found.before }
         })
@@ -42,11 +42,11 @@ export const layer = HttpApiBuilder.group(
       .handle("read", ({ payload: { peer, upTo } }) => chat.markRead(peer, upTo))
       .handle(
         "page",
-        Effect.fnUntraced(function* ({ query: { before, limit = historyMax, peer } }) {
+        Effect.fnUntraced(function* ({ query: { before, limit = historyMax, peer, to } }) {
           return yield* chat.page({
             limit,
             ...(before !== undefined && { before }),
-            ...(peer !== undefined && { peer: yield* idOf(peer) })
+            ...(to !== undefined ? { to } : peer !== undefined && { peer: yield* idOf(peer) })
           })
         })
       )

@@ -175,6 +175,9 @@ const peers = HttpApiGroup.make("peers").add(
   }).annotate(OpenApi.Summary, "Say goodbye and forget the peer; one that is blocked has to be unblocked first")
 )
 
+/** Only what was said with one peer; or only to everyone, whatever `peer` is. */
+const conversation = { peer: Schema.optionalKey(Query), to: Schema.optionalKey(Schema.Literal("everyone")) }
+
 const messages = HttpApiGroup.make("messages").add(
   HttpApiEndpoint.post("say", "/api/messages", {
     payload: Schema.Struct({
@@ -200,7 +203,7 @@ const messages = HttpApiGroup.make("messages").add(
       limit: Schema.optionalKey(WholeNumber(1, historyMax)),
       /** `before` of the page that came first. */
       before: Schema.optionalKey(WholeNumber(0, Number.MAX_SAFE_INTEGER)),
-      peer: Schema.optionalKey(Query)
+      ...conversation
     },
     success: MessagePage,
     error: [Failures.UnknownPeerProblem, Failures.AmbiguousPeerProblem]
@@ -211,7 +214,7 @@ const messages = HttpApiGroup.make("messages").add(
       text: Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(1024)),
       limit: Schema.optionalKey(WholeNumber(1, historyMax)),
       before: Schema.optionalKey(WholeNumber(0, Number.MAX_SAFE_INTEGER)),
-      peer: Schema.optionalKey(Query)
+      ...conversation
     },
     success: MessagePage,
     error: [Failures.UnknownPeerProblem, Failures.AmbiguousPeerProblem]

@@ -50,6 +50,7 @@ export class Chat extends Context.Service<
       readonly limit: number
       readonly before?: number
       readonly peer?: PeerId
+      readonly to?: "everyone"
     }) => Effect.Effect<{ readonly items: ReadonlyArray<Message>; readonly before: number | null }>
     /** Messages that hold all of the words, the newest first, by page as above. No query is wrong. */
     readonly search: (query: string, options: PageOptions) => Effect.Effect<Page<Found>>

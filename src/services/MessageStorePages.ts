@@ -19,6 +19,8 @@ export interface PageOptions {
   readonly before?: number
   /** Only what went between this node and that peer. */
   readonly peer?: PeerId
+  /** Only what went to everyone. */
+  readonly to?: "everyone"
 }
 
 export interface Page<A> {
@@ -75,6 +77,10 @@ export const makePages = (database: Database["Service"], sql: SqlClient) => {
     page(
       options,
       (before, limit) => {
+        if (options.to === "everyone") {
+          return sql`
+            SELECT n FROM messages WHERE receiver IS NULL AND n < ${before} ORDER BY n DESC LIMIT ${limit}`
+        }
         if (options.peer === undefined) {
           return sql`SELECT n FROM messages WHERE n < ${before} ORDER BY n DESC LIMIT ${limit}`
         }
@@ -103,11 +109,15 @@ export const makePages = (database: Database["Service"], sql: SqlClient) => {
     const isNobody = options.peer !== undefined && key === undefined
     if (words === undefined || isNobody) return { items: [], before: null }
     const match = key === undefined ? words : `(${words}) AND (who : "k${key}")`
+    const within =
+      options.to === "everyone"
+        ? sql.literal("AND EXISTS (SELECT 1 FROM messages m WHERE m.n = message_search.rowid AND m.receiver IS NULL)")
+        : sql.literal("")
     return yield* page<Found>(
       options,
       (before, limit) =>
         sql`
-          SELECT rowid AS n FROM message_search WHERE message_search MATCH ${match} AND rowid < ${before}
+          SELECT rowid AS n FROM message_search WHERE message_search MATCH ${match} AND rowid < ${before} ${within}
           ORDER BY rowid DESC LIMIT ${limit}`,
       (row) => ({ message: messageOf(row), excerpt: excerpt(row.text, phrases) })
     )

@@ -189,12 +189,16 @@ const ended = [
 /** What was picked for a send that is over, absolute paths as JSON, so that it can be sent again; NULL: not known. */
 const picked = [`ALTER TABLE ended ADD COLUMN picked TEXT CHECK (json_valid(picked))`]
 
+/** The conversation with everyone is read on its own, however much was said to single peers. */
+const toEveryone = `CREATE INDEX messages_to_everyone ON messages (n) WHERE receiver IS NULL`
+
 export const migrations: ReadonlyArray<Migration> = [
   { id: 1, name: "peers and settings", up: statements(keys, peers, addresses, settings) },
   { id: 2, name: "messages", up: statements(...messages, outgoing, incoming, ...recipients, ...unread, ...search) },
   { id: 3, name: "transfers", up: statements(...transfers) },
   { id: 4, name: "how transfers ended", up: statements(...ended) },
-  { id: 5, name: "what was picked for sends that are over", up: statements(...picked) }
+  { id: 5, name: "what was picked for sends that are over", up: statements(...picked) },
+  { id: 6, name: "messages to everyone", up: statements(toEveryone) }
 ]
 
 /** How far these steps lead. */

@@ -127,6 +127,11 @@ layer(Served.layer({ received: "/srv/received" }), { excludeTestServices: true }
       assert.deepStrictEqual(yield* found({ text: "needle", limit: 1 }), [all])
       assert.deepStrictEqual(yield* found({ text: "needle & pin", peer: "bob" }), [said])
       assert.deepStrictEqual(yield* found({ text: "nothing" }), [])
+      const everyone = { to: "everyone" } as const
+      assert.deepStrictEqual((yield* api.messages.search({ query: { text: "needle", ...everyone } })).items, [all])
+      const page = (yield* api.messages.page({ query: everyone })).items
+      assert.deepStrictEqual([page[0], page.every((one) => one.to === null)], [all, true])
+      assert.strictEqual((yield* raw("GET", "/api/messages/page?to=bob")).status, 400)
       const nobody = yield* Effect.flip(api.messages.search({ query: { text: "x", peer: "nobody" } }))
       assert.strictEqual(nobody._tag, "UnknownPeer")
       for (const bad of ["", "?text=", `?text=${"x".repeat(1025)}`, "?text=x&limit=0", "?text=x&before=-1"]) {

@@ -182,19 +182,24 @@ const chat = Layer.effect(
         }),
       history: ({ limit, peer }) =>
         Effect.sync(() => kept.filter((message) => peer === undefined || message.to === peer).slice(-limit)),
-      page: ({ before = kept.length, limit, peer }) =>
+      page: ({ before = kept.length, limit, peer, to }) =>
         Effect.sync(() => {
-          const until = kept.slice(0, before).filter((message) => peer === undefined || message.to === peer)
+          const until = kept
+            .slice(0, before)
+            .filter(
+              (message) => (to === undefined || message.to === null) && (peer === undefined || message.to === peer)
+            )
           const items = until.slice(-limit).toReversed()
           const last = items.at(-1)
           return { items, before: last !== undefined && until.length > limit ? kept.indexOf(last) : null }
         }),
       // What a real one does when its disk is lost while it runs.
-      search: (text, { limit, peer }) =>
+      search: (text, { limit, peer, to }) =>
         text === "damaged"
           ? Effect.die(damaged)
           : Effect.sync(() => ({
               items: kept
+                .filter((message) => to === undefined || message.to === null)
                 .filter((message) => message.text.includes(text) && (peer === undefined || message.to === peer))
                 .toReversed()
                 .slice(0, limit)

@@ -646,6 +646,19 @@ describe("MessageStore.search", () => {
       assert.deepStrictEqual(yield* of(bob), ["the other answer", "the answer"])
       assert.deepStrictEqual(yield* of(someId(50)), [])
       const first = yield* store.search("the", { limit: 3 })
+      const toAll = { ...message(3, "the last for all", [alice, bob]), to: null }
+      yield* store.append(toAll, epochs(someEpoch(1)))
+      const everyone = { limit: 100, to: "everyone" } as const
+      const foundForAll = (yield* store.search("the", everyone)).items.map((one) => one.message)
+      const readForAll = (yield* store.history(everyone)).items
+      const all = (yield* store.history({ limit: 100 })).items.filter((one) => one.to === null)
+      assert.isAbove(all.length, 0)
+      assert.isBelow(all.length, (yield* store.history({ limit: 100 })).items.length)
+      assert.deepStrictEqual(readForAll, all)
+      assert.deepStrictEqual(
+        foundForAll,
+        all.filter((one) => /\bthe/i.test(one.text))
+      )
       const second = yield* store.search("the", { limit: 3, before: first.before ?? 0 })
       assert.deepStrictEqual(
         [...first.items, ...second.items].map((one) => one.message.text),

@@ -28,7 +28,7 @@ export const useFound = (to: Conversation, text: string, me: PeerId | undefined)
           query: {
             text: wanted,
             limit: partMax,
-            ...(to !== "everyone" && { peer: to }),
+            ...(to === "everyone" ? { to: "everyone" as const } : { peer: to }),
             ...(before !== null && { before })
           }
         })
