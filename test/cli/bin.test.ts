@@ -59,7 +59,7 @@ describe("bin/kith.js", () => {
       assert.deepStrictEqual(yield* run(process.execPath, bin, "send"), {
         code: 2,
         out: "",
-        err: "kith: Missing required argument: PATH. See: kith send --help\n"
+        err: "kith: say what to send: PATH, or --again ID. See: kith send --help\n"
       })
       assert.match((yield* run(process.execPath, bin, "--version")).out, /^\d+\.\d+\.\d+\n$/)
     })
