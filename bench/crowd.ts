@@ -18,6 +18,9 @@ const self = fileURLToPath(import.meta.url)
 /** Sessions that are being made at one time: as many as a node shakes hands with from one address. */
 const atOnce = 8
 
+/** Addresses of this host that the crowd comes from. */
+const addresses = 8
+
 /** Seconds over which an idle node is watched. */
 const watched = 20
 
@@ -60,7 +63,9 @@ const meet = async (port: number, count: number): Promise<void> => {
   const begun = performance.now()
   const one = async () => {
     for (let who = people.pop(); who !== undefined; who = people.pop()) {
-      const link = await connect(port, { who })
+      // A node takes only so many links from one address.
+      const localAddress = `127.0.0.${2 + (people.length % addresses)}`
+      const link = await connect(port, { who, options: { localAddress } })
       await link.say(hello(who))
       await link.next("Hello")
       links.push(link)

@@ -2,7 +2,7 @@
  * Messages on disk: what was said, to whom, how far it got, and the counters by which each is shown exactly once. What
  * an effect of this store returned has happened and stays, whatever happens to the node or the machine.
  *
- * Its parts are MessageStoreSent, MessageStoreReceived and MessageStorePages.
+ * Its parts are MessageStoreAppend, MessageStoreSent, MessageStoreReceived and MessageStorePages.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -15,16 +15,8 @@ import type { PeerId } from "../schema/PeerId.ts"
 import { Database, type DatabaseError } from "./Database.ts"
 import { type Found, makePages, type Page, type PageOptions } from "./MessageStorePages.ts"
 import { type Arrival, makeReceived, type Read, type Received, type Unread } from "./MessageStoreReceived.ts"
-import {
-  type Advanced,
-  makeSent,
-  type Numbered,
-  type Outbox,
-  OutboxFull,
-  type Progress,
-  type Room,
-  type Waiting
-} from "./MessageStoreSent.ts"
+import { type Numbered, OutboxFull, type Room } from "./MessageStoreAppend.ts"
+import { type Advanced, makeSent, type Outbox, type Progress, type Waiting } from "./MessageStoreSent.ts"
 
 export { OutboxFull }
 export type {

@@ -171,7 +171,7 @@ export interface Dial {
   readonly who?: Persona
   readonly alpn?: ReadonlyArray<string>
   readonly host?: string
-  readonly options?: tls.ConnectionOptions
+  readonly options?: tls.ConnectionOptions & Pick<net.TcpSocketConnectOpts, "localAddress">
 }
 
 /** A TLS link to the node, as soon as this side thinks that it is up. */
