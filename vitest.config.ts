@@ -9,7 +9,14 @@ const extra = ["test/network/**/*.test.ts", "test/crash/**/*.test.ts", "test/bro
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "core", include: ["test/**/*.test.ts", "examples/**/*.test.ts"], exclude: extra, testTimeout: 30_000 } },
+      {
+        test: {
+          name: "core",
+          include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
+          exclude: extra,
+          testTimeout: 30_000
+        }
+      },
       { test: { name: "extra", include: extra, testTimeout: 120_000, fileParallelism: false } }
     ]
   }

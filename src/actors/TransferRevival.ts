@@ -75,7 +75,7 @@ const receiveAgain = Effect.fnUntraced(function* (
 ) {
   const { book, config, store } = runs.tools
   const { begun, staged } = left
-  const ran = yield* Effect.catch(TransferArchive.reopened(store, left), () => Effect.succeed(left.runs + 1))
+  const ran = yield* Effect.orElseSucceed(TransferArchive.reopened(store, left), () => left.runs + 1)
   const mailbox = yield* makeMailbox<ReceiveMessage>()
   const record = yield* book.add(viewOf(begun, "receive"), mailbox)
   const kept = { root: staged.root, staging: staged.staging, runs: ran }
