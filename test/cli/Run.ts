@@ -41,13 +41,18 @@ export interface Options {
   /** Another user, which only root may choose. */
   readonly uid?: number
   readonly gid?: number
+  /** The network namespace it runs in, which only root may choose. */
+  readonly namespace?: string
 }
 
 /** Starts the command; it is killed with the scope, if it still runs then. */
 export const start = (args: ReadonlyArray<string>, options: Options = {}) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const child = spawn(process.execPath, [...nodeFlags, main, ...args], {
+      const command = [process.execPath, ...nodeFlags, main, ...args]
+      const [program = "", ...rest] =
+        options.namespace === undefined ? command : ["ip", "netns", "exec", options.namespace, ...command]
+      const child = spawn(program, rest, {
         stdio: [options.stdin ?? "ignore", "pipe", "pipe"],
         env: environment(options.env),
         ...(options.cwd !== undefined && { cwd: options.cwd }),

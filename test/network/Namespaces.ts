@@ -8,6 +8,24 @@ import { execFileSync } from "node:child_process"
 const ip = (...args: ReadonlyArray<string>): void =>
   void execFileSync("ip", args, { stdio: ["ignore", "ignore", "pipe"] })
 
+/** Whether this command runs in a new namespace: what it does there, its kernel can do. */
+export const able = (command: string, ...args: ReadonlyArray<string>): boolean => {
+  const probe = `kith-able-${process.pid}`
+  try {
+    ip("netns", "add", probe)
+    ip("netns", "exec", probe, command, ...args)
+    return true
+  } catch {
+    return false
+  } finally {
+    try {
+      ip("netns", "del", probe)
+    } catch {
+      // It was never made.
+    }
+  }
+}
+
 let made = 0
 
 /** Why there can be no namespaces here, or null. */
@@ -37,6 +55,10 @@ export interface Lab {
   /** Cuts the cable, or mends it: the machine notices nothing. */
   readonly cut: (n: number) => void
   readonly mend: (n: number) => void
+  /** A cable of its own from `n` to `other`, outside the bridge: an interface `name` at both ends, with these addresses. */
+  readonly join: (name: string, n: number, address: string, other: number, otherAddress: string) => void
+  /** Runs a command of the machine's system in it, such as `ip`, `nft` or `tc`. */
+  readonly on: (n: number, command: string, ...args: ReadonlyArray<string>) => void
 }
 
 /** Machines with loopback only; `plug` joins them. */
@@ -76,7 +98,19 @@ export const lab = Effect.fnUntraced(function* ({ machines, families, defaultRou
     plug,
     unplug: (n) => ip("-n", machine(n), "link", "del", "eth0"),
     cut: (n) => ip("-n", bridge, "link", "set", `port${n}`, "nomaster"),
-    mend: (n) => ip("-n", bridge, "link", "set", `port${n}`, "master", "br0")
+    mend: (n) => ip("-n", bridge, "link", "set", `port${n}`, "master", "br0"),
+    join: (name, n, address, other, otherAddress) => {
+      ip("link", "add", name, "netns", machine(n), "type", "veth", "peer", "name", name, "netns", machine(other))
+      for (const [end, own] of [
+        [n, address],
+        [other, otherAddress]
+      ] as const) {
+        ip("-n", machine(end), "link", "set", name, "addrgenmode", "none")
+        ip("-n", machine(end), "link", "set", name, "up")
+        ip("-n", machine(end), "addr", "add", own, "brd", "+", "dev", name)
+      }
+    },
+    on: (n, command, ...args) => ip("netns", "exec", machine(n), command, ...args)
   }
   return handle
 })
