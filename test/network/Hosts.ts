@@ -36,7 +36,7 @@ export const host = Effect.fnUntraced(function* (network: Lab, n: number, ...fla
   yield* node.until((printed) => printed.includes("API "))
 
   const answer = <S extends Schema.Codec<unknown, unknown>>(schema: S, verb: string) =>
-    Effect.flatMap(run(verb, "--json"), ({ out }) => Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(out))
+    Effect.flatMap(run(verb, "--json"), ({ out }) => Schema.decodeEffect(Schema.fromJsonString(schema))(out))
 
   const peers = answer(Peers, "peers")
   const doctor = answer(Findings, "doctor")
