@@ -29,8 +29,9 @@ export interface Leases {
   readonly give: (lease: Lease) => Effect.Effect<void>
 }
 
-/** A chunk of this many bytes is kept for reuse; larger ones (large blocks) are rare. */
+/** Leases are of this many bytes, or, for large blocks, of a multiple of `stepBytes`: so that few sizes are in use. */
 const commonBytes = 1024 * 1024 + 64 * 1024
+const stepBytes = 64 * 1024
 
 /** The share of a half that is for those that hold nothing yet. */
 const reserve = 0.25
@@ -47,7 +48,9 @@ type Restore = <A>(effect: Effect.Effect<A>) => Effect.Effect<A>
 class Half {
   private readonly size: number
   private left: number
-  private free: Array<Uint8Array> = []
+  /** Buffers to be used again, those of the last use last: never more than nobody holds. */
+  private readonly free: Array<Uint8Array> = []
+  private freeBytes = 0
   private readonly waiting = new FairQueue<Waiter>()
   /** Bytes that each transfer holds. */
   private readonly held = new Map<TransferId, number>()
@@ -65,11 +68,11 @@ class Half {
   /** `restore`: waiting may be interrupted, but what was taken is never dropped on the way. */
   take(claimant: Claimant, wanted: number, restore: Restore): Effect.Effect<Lease> {
     return Effect.suspend(() => {
-      const length = Math.max(wanted, commonBytes)
+      const length = wanted <= commonBytes ? commonBytes : Math.ceil(wanted / stepBytes) * stepBytes
       // One that is larger than all there is has all there is.
       const bytes = Math.min(this.size, length)
       const lease = (): Lease => ({
-        buffer: (length === commonBytes ? this.free.pop() : undefined) ?? Buffer.allocUnsafeSlow(length),
+        buffer: this.reuse(length) ?? Buffer.allocUnsafeSlow(length),
         bytes,
         claimant
       })
@@ -96,13 +99,28 @@ class Half {
   }
 
   give(lease: Lease): void {
-    if (lease.buffer.length === commonBytes) this.free.push(lease.buffer)
+    this.free.push(lease.buffer)
+    this.freeBytes += lease.buffer.length
     this.forget(lease)
+    this.trim()
   }
 
   forget(lease: Lease): void {
     this.drop(lease.claimant, lease.bytes)
     this.grant()
+  }
+
+  private reuse(length: number): Uint8Array | undefined {
+    const at = this.free.findLastIndex((buffer) => buffer.length === length)
+    const [buffer] = at < 0 ? [] : this.free.splice(at, 1)
+    this.freeBytes -= buffer?.length ?? 0
+    this.trim()
+    return buffer
+  }
+
+  /** What is held and what is free are together no more than the half. */
+  private trim(): void {
+    while (this.freeBytes > this.left) this.freeBytes -= this.free.shift()?.length ?? this.freeBytes
   }
 
   private fits({ transfer }: Claimant, bytes: number): boolean {

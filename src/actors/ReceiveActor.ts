@@ -364,7 +364,9 @@ class Receiver implements Hearing {
       const { intake } = this.files
       if (outcome.state === "done" && intake !== undefined) {
         const { digests, entries, leftOut } = intake
-        this.record.digest = yield* digestOf(entries, digests, (at) => !leftOut.has(at))
+        const digest = yield* digestOf(entries, digests, (at) => !leftOut.has(at))
+        this.record.digest = digest
+        if (digest !== undefined) yield* book.change(this.record, { digest })
       }
       yield* this.files.finish(outcome)
       yield* this.actor.tell(ReceiveMessage.Published({ outcome }))

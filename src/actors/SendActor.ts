@@ -176,7 +176,9 @@ export const sendActor = Effect.fn("SendActor")(function* (
   if (ending.outcome.state !== "done" || !isListed || failed.size > 0) return ending
   const { entries } = walk
   const isTaken = (at: number) => allTaken?.has(at) ?? true
-  const bad = disagreement(record, yield* digestOf(entries, tools.reads.of(entries).digests, isTaken))
+  const digest = yield* digestOf(entries, tools.reads.of(entries).digests, isTaken)
+  const bad = disagreement(record, digest)
+  if (bad === undefined && digest !== undefined) yield* tools.book.change(record, { digest })
   if (bad === undefined) return ending
   yield* Effect.logError(bad.error)
   yield* actor.say(bad.frame)

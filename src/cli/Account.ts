@@ -111,6 +111,7 @@ export const account = (transfer: Transfer, nameOf: Names): ReadonlyArray<string
     ["progress", `${Progress.doneOf(transfer)}${speed}${left === null ? "" : `, ${duration(left)} left`}`],
     ...(transfer.priority === undefined || isOver(transfer.state) ? [] : [["priority", transfer.priority]]),
     ...(transfer.freeBytes === undefined ? [] : [["free space", bytes(transfer.freeBytes)]]),
+    ...(transfer.digest === undefined ? [] : [["digest", transfer.digest]]),
     ["began", when.format(transfer.startedAt)],
     ["group", transfer.group]
   ]

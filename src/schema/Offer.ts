@@ -91,6 +91,11 @@ export const Transfer = Schema.Struct({
   renamed: Schema.optionalKey(Schema.Array(Schema.Struct({ path: Schema.String, name: Schema.String }))),
   /** Files that the receiver had already with the same bytes: they stayed as they are, and were not sent. */
   skipped: Schema.optionalKey(Schema.Natural),
+  /**
+   * Once it is done: SHA-256 over the digests of its files in the order of the list (docs/PROTOCOL.md), in base32. Both
+   * ends made it, of what each of them read or wrote, and it is the same at both.
+   */
+  digest: Schema.optionalKey(Schema.String),
   /** Entries that the receiver chose not to take: how many, and the first 100 by name. */
   notTaken: Schema.optionalKey(Schema.Struct({ count: Schema.Natural, paths: Schema.Array(Schema.String) })),
   /** Entries that were left out or failed; at most 100 are kept, `problemCount` counts all. */

@@ -51,6 +51,28 @@ describe("FairQueue", () => {
 })
 
 describe("BlockPool", () => {
+  it.effect("uses buffers again, large ones too, and keeps no more of them than nobody holds", () =>
+    Effect.gen(function* () {
+      const pool = new BlockPool(2 * 16 * mebi)
+      const one = claimant(1, 1)
+      const large = yield* pool.take(one, 4 * mebi)
+      pool.give(large)
+      assert.strictEqual((yield* pool.take(one, 4 * mebi - 5)).buffer, large.buffer)
+      pool.give(large)
+      const small: Array<Lease> = []
+      for (let count = 0; count < 10; count++) small.push(yield* pool.take(one, 1))
+      // These and the large one are more than all there is: it is not kept any longer.
+      for (const lease of small) pool.give(lease)
+      const larges = [yield* pool.take(one, 4 * mebi), yield* pool.take(one, 4 * mebi)]
+      for (const lease of larges) pool.give(lease)
+      const known = new Set([large, ...small, ...larges].map(({ buffer }) => buffer))
+      let reused = 0
+      for (let count = 0; count < 11; count++) if (known.has((yield* pool.take(one, 1)).buffer)) reused++
+      assert.isBelow(reused, 10)
+      assert.isAtLeast(reused, 1)
+    })
+  )
+
   it.effect("keeps a part for those that hold nothing, and lets who waits have its turn", () =>
     Effect.gen(function* () {
       const pool = new BlockPool(2 * 16 * mebi)

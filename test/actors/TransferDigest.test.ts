@@ -132,8 +132,23 @@ describe("the digest of a transfer", () => {
         assert.strictEqual(there.state, "failed")
         assert.match(there.error ?? "", /what the receiver has is not what was sent: its digest is a{52}, ours is /)
         assert.include(there.error ?? "", expected)
+        assert.isUndefined(there.digest)
         assert.match((yield* Deferred.await(refused)).reason, /not what was sent/)
+        assert.strictEqual((yield* bob.over(sent.id)).digest, expected)
       })
     )
   }
+
+  quietly("is shown at both ends, once it is done there", () =>
+    Effect.gen(function* () {
+      const { alice, bob } = yield* pair()
+      yield* join(alice, bob)
+      fs.writeFileSync(path.join(alice.sources, "one"), noise(3 * 1024 * 1024, 1))
+      const [sent] = yield* alice.transfer.send([path.join(alice.sources, "one")], [bob.id])
+      assert(sent !== undefined)
+      const [here, there] = [yield* alice.over(sent.id), yield* bob.over(sent.id)]
+      assert.match(here.digest ?? "", /^[a-z2-7]{52}$/)
+      assert.strictEqual(here.digest, there.digest)
+    })
+  )
 })
