@@ -8,6 +8,8 @@ const extra = ["test/network/**/*.test.ts", "test/crash/**/*.test.ts", "test/bro
 
 export default defineConfig({
   test: {
+    // Most of them wait for disks and sockets some of the time: a core is worth a worker.
+    maxWorkers: "100%",
     projects: [
       {
         test: {
