@@ -4,7 +4,14 @@
  */
 import { defineConfig } from "vitest/config"
 
-const extra = ["test/network/**/*.test.ts", "test/crash/**/*.test.ts", "test/browser/**/*.test.ts"]
+/** Many real processes, and long histories over real files: right for every change, too long for every save. */
+const long = [
+  "test/cli/{pair,stop,terminal,trust}.test.ts",
+  "test/examples/**/*.test.ts",
+  "test/actors/Transfer{Interrupted,Random}.test.ts"
+]
+
+const extra = ["test/network/**/*.test.ts", "test/crash/**/*.test.ts", "test/browser/**/*.test.ts", ...long]
 
 export default defineConfig({
   test: {
