@@ -147,7 +147,7 @@ export const limits = {
   outboxBytesAtOnce: 256 * 1024,
   /** Messages of peers that are kept by one write. */
   chatAtOnce: 128,
-  /** A message waits this long for a peer that is away: later it would surprise both. How often that is looked at. */
+  /** A message, or an offer, waits this long for a peer that is away: later it would surprise both. How often that is looked at. */
   outboxExpires: Duration.days(30),
   outboxLook: Duration.hours(1),
   /** Messages kept on disk: a lifetime of chat, and a search of all of them that nobody notices. */

@@ -5,7 +5,6 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FiberHandle from "effect/FiberHandle"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
@@ -60,18 +59,17 @@ export const receiveActor = Effect.fn("ReceiveActor")(function* (
   mailbox: Mailbox<ReceiveMessage>,
   options: ReceiveOptions
 ) {
-  const actor = yield* makeActor(tools, record, mailbox, ReceiveMessage.LaneEnded)
+  const actor = yield* makeActor(tools, record, mailbox, ReceiveMessage)
   // Made before any worker, so that it is closed after the last of them has let go of the staging.
   const shelf = yield* Effect.acquireRelease(Scope.make(), (shelf, exit) => Scope.close(shelf, exit))
   const turn = yield* Queue.sliding<boolean>(1)
-  const away = yield* FiberHandle.make<void>()
-  const receiver = new Receiver(tools, actor, options, { shelf, turn, away })
+  const receiver = new Receiver(tools, actor, options, { shelf, turn })
   yield* Effect.addFinalizer(() => Effect.andThen(receiver.leaveTurn, receiver.list.discard))
   yield* Effect.forkScoped(
     Effect.forever(Effect.flatMap(Queue.take(turn), (given) => actor.tell(ReceiveMessage.Turn({ given }))))
   )
   if (options.kept !== undefined) yield* receiver.restore
-  if (!options.peerUp) yield* receiver.expireLater
+  if (!options.peerUp) yield* actor.expireLater(limits.stagingExpires)
   const ending = yield* live(tools, record, mailbox, {
     initial: receiving({ ...options, ...(options.kept === undefined ? {} : { runs: options.kept.runs }) }),
     step: stepReceiving,
@@ -94,8 +92,6 @@ class Receiver implements Hearing {
   readonly files: ReceivedFiles
   /** Whether it is its turn: the newest answer. */
   private readonly turn: Queue.Enqueue<boolean>
-  /** Waits until it expires, from the last time that its sender left. */
-  private readonly away: FiberHandle.FiberHandle<void>
   private share: LaneShare | undefined
   readonly list: OfferedList
   private isAccepted: boolean
@@ -109,12 +105,10 @@ class Receiver implements Hearing {
     owned: {
       readonly shelf: Scope.Scope
       readonly turn: Queue.Enqueue<boolean>
-      readonly away: FiberHandle.FiberHandle<void>
     }
   ) {
     const { shelf } = owned
     this.turn = owned.turn
-    this.away = owned.away
     this.tools = tools
     this.actor = actor
     this.options = options
@@ -169,7 +163,7 @@ class Receiver implements Hearing {
       case "DropLanes":
         return actor.dropLanes(action.lane)
       case "ExpireLater":
-        return this.expireLater
+        return actor.expireLater(limits.stagingExpires)
       case "AskTurn":
         return Effect.sync(() => this.askTurn())
       case "LeaveTurn":
@@ -218,11 +212,6 @@ class Receiver implements Hearing {
       case "TellDone":
         return this.sayLast(doneOf(this.record, action.outcome))
     }
-  }
-
-  get expireLater(): Effect.Effect<unknown> {
-    const wait = Effect.sleep(limits.stagingExpires)
-    return FiberHandle.run(this.away, Effect.andThen(wait, this.actor.tell(ReceiveMessage.Expired())))
   }
 
   /** Kept too, for a sender that is away now and asks again. */

@@ -80,8 +80,6 @@ export type ReceiveMessage = Tagged<
     Faulted: { readonly reason: string }
     /** It is time to try again. */
     Retry: {}
-    /** The sender has been away for `limits.stagingExpires`. */
-    Expired: {}
     Published: { readonly outcome: Outcome }
   }
 >
@@ -100,8 +98,6 @@ export type ReceiveAction = Data.TaggedEnum<
     Recover: {}
     /** Shows the fault, and tries again after a while. */
     RetryLater: { readonly reason: string }
-    /** The sender is away: comes back to it with `Expired`, unless it was away anew meanwhile. */
-    ExpireLater: {}
     AskTurn: {}
     LeaveTurn: {}
     Publish: {}

@@ -3,7 +3,9 @@
  * that the receiver opens or asks for, and shows what the receiver says is safe. It owns its lane and the files it
  * has open; both end with it.
  */
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
@@ -42,7 +44,7 @@ export const sendActor = Effect.fn("SendActor")(function* (
   mailbox: Mailbox<SendMessage>,
   options: SendOptions
 ) {
-  const actor = yield* makeActor(tools, record, mailbox, SendMessage.LaneEnded)
+  const actor = yield* makeActor(tools, record, mailbox, SendMessage)
   const { kept } = options
   const failed = new Map<number, string>(kept?.failed)
   const keep = yield* keeping(tools, record)
@@ -151,6 +153,8 @@ export const sendActor = Effect.fn("SendActor")(function* (
         return actor.runLane(action.lane, action.attempt, dial(action.lane, action.attempt))
       case "DropLanes":
         return actor.dropLanes(action.lane)
+      case "ExpireLater":
+        return actor.expireLater(limits.outboxExpires)
       case "TellPaused":
         return actor.say(controlOf(record, "pause", "the sender paused it"))
       case "TellResumed":
@@ -160,6 +164,7 @@ export const sendActor = Effect.fn("SendActor")(function* (
     }
   }
 
+  if (!options.peerUp) yield* actor.expireLater(yield* patience(record, isAccepted))
   const ending = yield* live(tools, record, mailbox, {
     initial: { ...sending(options.peerUp), accepted: kept?.isAccepted ?? false },
     step: stepSending,
@@ -184,6 +189,16 @@ export const sendActor = Effect.fn("SendActor")(function* (
   yield* actor.say(bad.frame)
   return { ...ending, outcome: { state: "failed", error: bad.error } } satisfies Ending
 }, Effect.scoped)
+
+/**
+ * How long it still waits for a receiver that is away when it starts: as long as a message does, from when it was sent.
+ * What was accepted has all of that anew, since another run may have been sending a moment ago.
+ */
+const patience = ({ view }: TransferRecord, isAccepted: boolean) =>
+  Effect.map(Clock.currentTimeMillis, (now) => {
+    const waited = isAccepted ? Duration.zero : Duration.millis(Math.max(0, now - view.startedAt))
+    return Duration.subtract(limits.outboxExpires, waited)
+  })
 
 /** Waits for a place among those that may be offered to this peer, and holds it until the scope ends. */
 const place = Effect.fnUntraced(function* (tools: Tools, { id, peer, view }: TransferRecord) {

@@ -1,5 +1,7 @@
 /** What a transfer decides at the sender. Pure. */
 import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import { limits } from "../config.ts"
 import type { TransferState as Shown } from "../schema/Offer.ts"
 import {
   type Common,
@@ -70,6 +72,9 @@ export type SendAction = Data.TaggedEnum<
   }
 >
 export const SendAction = Data.taggedEnum<SendAction>()
+
+/** What becomes of a transfer whose receiver never comes back. */
+export const expired = `its receiver did not come back within ${Duration.toDays(limits.outboxExpires)} days`
 
 /** Lanes that a sender serves for one transfer. */
 export const lanesMax = 4
@@ -161,7 +166,9 @@ export const stepSending = (state: Sending, message: SendMessage): SendStep => {
     case "Placed":
       return offered({ ...state, placed: true })
     case "PeerDown":
-      return [{ ...unserved(state), peerUp: false, status: null }, [dropServed]]
+      return [{ ...unserved(state), peerUp: false, status: null }, [dropServed, SendAction.ExpireLater()]]
+    case "Expired":
+      return state.peerUp ? [state, []] : endSending(state, { state: "failed", error: expired })
     case "Begun":
       return offered({ ...state, listing: true })
     case "Listed":

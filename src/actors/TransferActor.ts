@@ -80,23 +80,29 @@ export interface Actor<Message> {
   readonly runLane: (lane: number, attempt: number, work: Effect.Effect<void, LaneError>) => Effect.Effect<void>
   /** Returns once what worked on it has let go of everything. */
   readonly dropLanes: (lane: number | "all") => Effect.Effect<void>
+  /** Tells it `Expired` after this, counted from the last time that this was called. */
+  readonly expireLater: (after: Duration.Duration) => Effect.Effect<void>
 }
 
 export const makeActor = Effect.fn("TransferActor.make")(function* <Message>(
   tools: Tools,
   record: TransferRecord,
   mailbox: Mailbox<Message>,
-  laneEnded: (end: {
-    readonly lane: number
-    readonly attempt: number
-    readonly reason: string
-    readonly prospect: Prospect
-  }) => Message
+  own: {
+    readonly LaneEnded: (end: {
+      readonly lane: number
+      readonly attempt: number
+      readonly reason: string
+      readonly prospect: Prospect
+    }) => Message
+    readonly Expired: () => Message
+  }
 ) {
   const outgoing = yield* Queue.bounded<Frame, Cause.Done>(outgoingMax)
   const speaking = yield* Effect.forkScoped(speak(tools, record, outgoing))
   const lanes = yield* FiberMap.make<number, void>()
   const ticker = yield* FiberHandle.make<void>()
+  const away = yield* FiberHandle.make<void>()
   const tell = (message: Message) => Effect.asVoid(Queue.offer(mailbox, { _tag: "Own", message }))
 
   const say = (frame: Frame) =>
@@ -118,7 +124,7 @@ export const makeActor = Effect.fn("TransferActor.make")(function* <Message>(
       Effect.catch((error) =>
         Effect.logDebug("A data link ended").pipe(
           Effect.annotateLogs({ lane, attempt, reason: error.message }),
-          Effect.andThen(tell(laneEnded({ lane, attempt, reason: error.message, prospect: prospectOf(error) })))
+          Effect.andThen(tell(own.LaneEnded({ lane, attempt, reason: error.message, prospect: prospectOf(error) })))
         )
       ),
       (run) => FiberMap.run(lanes, lane, run),
@@ -128,12 +134,15 @@ export const makeActor = Effect.fn("TransferActor.make")(function* <Message>(
 
   const dropLanes = (lane: number | "all") => (lane === "all" ? FiberMap.clear(lanes) : FiberMap.remove(lanes, lane))
 
+  const expireLater = (after: Duration.Duration) =>
+    Effect.asVoid(FiberHandle.run(away, Effect.andThen(Effect.sleep(after), tell(own.Expired()))))
+
   // The last word must leave before the actor does, but a peer that does not read cannot keep it.
   yield* Effect.addFinalizer(() =>
     Queue.end(outgoing).pipe(Effect.andThen(Fiber.await(speaking)), Effect.timeoutOption(flush), Effect.asVoid)
   )
 
-  return { record, tell, say, runLane, dropLanes } satisfies Actor<Message>
+  return { record, tell, say, runLane, dropLanes, expireLater } satisfies Actor<Message>
 })
 
 const prospectOf = (error: LaneError): Prospect =>

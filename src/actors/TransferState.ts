@@ -37,6 +37,8 @@ export interface Common {
   Cancelled: { readonly by: "here" | "peer"; readonly reason: string }
   /** It cannot go on, whatever the other side does. */
   Broken: { readonly reason: string }
+  /** The other side has been away for too long. */
+  Expired: {}
 }
 
 /** What both roles do. */
@@ -47,6 +49,8 @@ export type CommonActions = {
   TellPaused: {}
   TellResumed: {}
   TellCancelled: { readonly reason: string }
+  /** The other side is away: comes back to it with `Expired`, unless it was away anew meanwhile. */
+  ExpireLater: {}
 }
 
 export type Tagged<A> = { [Tag in keyof A]: { readonly _tag: Tag } & A[Tag] }[keyof A]

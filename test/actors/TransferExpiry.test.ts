@@ -1,4 +1,7 @@
-/** A transfer whose sender never comes back ends after seven days, visibly, and takes along only what it staged. */
+/**
+ * A transfer whose sender never comes back ends after seven days, visibly, and takes along only what it staged; one whose
+ * receiver never comes back, after thirty.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -22,13 +25,20 @@ type Peer = SimulatedPeer.SimulatedPeer
 const only = (peer: Peer) =>
   Effect.map(peer.run(Transfer.use((transfer) => transfer.list)), ([view]) => view ?? assert.fail("there is none"))
 
-/** Half of a tree is there. Only the sender dials, so that weeks alone are quiet. */
-const half = Effect.gen(function* () {
+/** Two that met. Only the one who leaves dials, so that weeks alone are quiet. */
+const strangers = Effect.fnUntraced(function* (leaves: "alice" | "bob") {
   const network = yield* SimulatedNetwork.make({ seed: 7, bandwidth: 1_000_000 })
   const alice = yield* SimulatedPeer.start(network, "alice", { discovery: false })
   const bob = yield* SimulatedPeer.start(network, "bob", { discovery: false, accept: "everyone" })
-  const address = `${bob.host.addresses()[0] ?? ""}:9090`
-  yield* elapse(alice.run(Connection.use((connection) => connection.add(address))))
+  const [from, to] = leaves === "alice" ? [alice, bob] : [bob, alice]
+  const address = `${to.host.addresses()[0] ?? ""}:9090`
+  yield* elapse(from.run(Connection.use((connection) => connection.add(address))))
+  return { alice, bob }
+})
+
+/** Half of a tree is there. */
+const half = Effect.fnUntraced(function* (leaves: "alice" | "bob") {
+  const { alice, bob } = yield* strangers(leaves)
   alice.disk.write("/tree/large", noise(1, 3_000_000))
   alice.disk.write("/tree/small", "small")
   const [sent] = yield* alice.run(Transfer.use((transfer) => transfer.send(["/tree"], [bob.id])))
@@ -43,7 +53,7 @@ const half = Effect.gen(function* () {
 describe("while the node runs", () => {
   it.effect("a transfer ends once its sender was away for seven days, and the sender hears so", () =>
     Effect.gen(function* () {
-      const { alice, bob } = yield* half
+      const { alice, bob } = yield* half("alice")
       yield* alice.kill
       yield* TestClock.adjust("167 hours")
       assert.deepInclude(yield* only(bob), { state: "waiting", error: null })
@@ -61,7 +71,7 @@ describe("while the node runs", () => {
 
   it.effect("each time that the sender leaves, the days are counted anew", () =>
     Effect.gen(function* () {
-      const { alice, bob } = yield* half
+      const { alice, bob } = yield* half("alice")
       yield* alice.kill
       yield* TestClock.adjust("6 days")
       yield* alice.start
@@ -77,6 +87,42 @@ describe("while the node runs", () => {
       yield* TestClock.adjust("30 seconds")
       assert.deepInclude(yield* only(bob), { state: "done", error: null })
       assert.deepStrictEqual(bob.disk.tree(`${bob.received}/tree`), alice.disk.tree("/tree"))
+    })
+  )
+})
+
+describe("a receiver that never comes back", () => {
+  const unreceived = "its receiver did not come back within 30 days"
+
+  it.effect("is waited for as long as a message waits for it, restarts of the sender included", () =>
+    Effect.gen(function* () {
+      const { alice, bob } = yield* strangers("bob")
+      yield* bob.kill
+      alice.disk.write("/late", "too late")
+      yield* alice.run(Transfer.use((transfer) => transfer.send(["/late"], [bob.id])))
+      yield* TestClock.adjust("20 days")
+      assert.deepInclude(yield* only(alice), { state: "waiting", error: null })
+      yield* alice.kill
+      yield* alice.start
+      yield* TestClock.adjust("9 days")
+      assert.deepInclude(yield* only(alice), { state: "waiting", error: null })
+      yield* TestClock.adjust("2 days")
+      assert.deepInclude(yield* only(alice), { state: "failed", error: unreceived })
+      yield* bob.start
+      yield* elapse(bob.meets(alice), { within: "2 minutes" })
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(yield* bob.run(Transfer.use((transfer) => transfer.list)), [])
+    })
+  )
+
+  it.effect("that had begun to take it has all of that time from when it left", () =>
+    Effect.gen(function* () {
+      const { alice, bob } = yield* half("bob")
+      yield* bob.kill
+      yield* TestClock.adjust("29 days")
+      assert.deepInclude(yield* only(alice), { state: "waiting", error: null })
+      yield* TestClock.adjust("2 days")
+      assert.deepInclude(yield* only(alice), { state: "failed", error: unreceived })
     })
   )
 })

@@ -62,7 +62,8 @@ const receiveMessages: ReadonlyArray<ReceiveMessage> = [
   ReceiveMessage.Decline({ reason: "no" }),
   ReceiveMessage.Cancelled({ by: "here", reason: "enough" }),
   ReceiveMessage.Cancelled({ by: "peer", reason: "enough" }),
-  ReceiveMessage.Broken({ reason: "disk" })
+  ReceiveMessage.Broken({ reason: "disk" }),
+  ReceiveMessage.Expired()
 ]
 
 const sendMessages: ReadonlyArray<SendMessage> = [
@@ -91,7 +92,8 @@ const sendMessages: ReadonlyArray<SendMessage> = [
   SendMessage.Over({ outcome: { state: "failed", error: "why" } }),
   SendMessage.Cancelled({ by: "here", reason: "enough" }),
   SendMessage.Cancelled({ by: "peer", reason: "enough" }),
-  SendMessage.Broken({ reason: "gone" })
+  SendMessage.Broken({ reason: "gone" }),
+  SendMessage.Expired()
 ]
 
 const choices = (max: number, length: number) =>
