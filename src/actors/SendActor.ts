@@ -44,6 +44,8 @@ export const sendActor = Effect.fn("SendActor")(function* (
   mailbox: Mailbox<SendMessage>,
   options: SendOptions
 ) {
+  // Before anything that takes a moment: places are given in the order in which transfers are started.
+  const placed = yield* place(tools, record)
   const actor = yield* makeActor(tools, record, mailbox, SendMessage)
   const { kept } = options
   const failed = new Map<number, string>(kept?.failed)
@@ -71,7 +73,7 @@ export const sendActor = Effect.fn("SendActor")(function* (
       return listing(own, walk.problems, (at) => sentFate(entries, at, known), part)
     })
   const opened = yield* Deferred.make<Source>()
-  yield* Effect.forkScoped(Effect.andThen(place(tools, record), actor.tell(SendMessage.Placed())))
+  yield* Effect.forkScoped(Effect.andThen(placed, actor.tell(SendMessage.Placed())))
 
   yield* Effect.forkScoped(
     Effect.matchEffect(follow(tools, record, walk, opened, actor.tell(SendMessage.Begun())), {
@@ -200,7 +202,7 @@ const patience = ({ view }: TransferRecord, isAccepted: boolean) =>
     return Duration.subtract(limits.outboxExpires, waited)
   })
 
-/** Waits for a place among those that may be offered to this peer, and holds it until the scope ends. */
+/** Asks for a place among those that may be offered to this peer, until the scope ends; returns what waits for it. */
 const place = Effect.fnUntraced(function* (tools: Tools, { id, peer, view }: TransferRecord) {
   const given = yield* Deferred.make<void>()
   const onTurn = (isGiven: boolean) => {
@@ -212,7 +214,7 @@ const place = Effect.fnUntraced(function* (tools: Tools, { id, peer, view }: Tra
     Effect.sync(() => tools.places.enter(contender)),
     () => Effect.sync(() => tools.places.leave(peer, id))
   )
-  yield* Deferred.await(given)
+  return Deferred.await(given)
 })
 
 export interface SendOptions {

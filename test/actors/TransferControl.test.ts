@@ -8,7 +8,8 @@ import type { Frame } from "../../src/schema/Frame.ts"
 import type { TransferId } from "../../src/schema/Id.ts"
 import type { TransferPriority } from "../../src/schema/Offer.ts"
 import type { FileStore } from "../../src/services/FileStore.ts"
-import { join, noise, pair, part, quietly, treeOf } from "./TransferNode.ts"
+import * as SimulatedNetwork from "../../src/testing/SimulatedNetwork.ts"
+import { join, noise, pair, part, quietly, restartable, startOn, treeOf } from "./TransferNode.ts"
 
 const mebi = 1024 * 1024
 const size = 8 * mebi
@@ -205,6 +206,34 @@ describe("too many", () => {
       for (const id of [...offered.slice(4), ...queued]) {
         yield* bob.transfer.accept(id, {})
         assert.strictEqual((yield* alice.over(id)).state, "done")
+      }
+    })
+  )
+
+  quietly("have the same places after a restart of the sender", () =>
+    Effect.gen(function* () {
+      const network = yield* SimulatedNetwork.make({ seed: 1, latency: 0 })
+      const bob = yield* startOn(network, "bob", { settings: { accept: "ask" } })
+      const alices = yield* restartable(network, "alice")
+      const alice = yield* alices.start()
+      yield* join(alice, bob)
+      const ids: Array<TransferId> = []
+      for (let at = 0; at < 18; at++) {
+        const [sent] = yield* alice.transfer.send([write(alice.sources, `f${at}`, at, 10)], [bob.id])
+        assert(sent !== undefined)
+        ids.push(sent.id)
+      }
+      for (const id of ids.slice(0, 16)) yield* bob.until((view) => view.id === id && view.listed === true)
+      yield* alices.stop
+      yield* bob.control.down(alice.id)
+      const again = yield* alices.start()
+      yield* join(again, bob)
+      for (const id of ids.slice(0, 16)) yield* again.until((view) => view.id === id && view.state === "offered")
+      for (const id of ids.slice(16)) yield* again.until((view) => view.id === id && view.state === "queued")
+      for (const id of ids) {
+        yield* bob.until((view) => view.id === id && view.listed === true)
+        yield* bob.transfer.accept(id, {})
+        assert.strictEqual((yield* again.over(id)).state, "done")
       }
     })
   )
