@@ -78,11 +78,13 @@ export const nodeAt = Effect.fnUntraced(function* (name: string, place: Place, .
   const ports = { port: place.port ?? String(yield* freePort), api: place.api ?? String(yield* freePort) }
   const given = ["up", "--data-dir", join(dir, "data"), "--received", received, "--name", name, "--no-discovery"]
   const all = [...given, "--host", "127.0.0.1", "--port", ports.port, "--api-port", ports.api, ...args]
-  const up = Effect.gen(function* () {
-    const running = yield* start(all)
+  /** Starts it, or another build of it. */
+  const upFrom = Effect.fnUntraced(function* (main?: string) {
+    const running = yield* start(all, main === undefined ? {} : { main })
     yield* running.until((printed) => printed.includes("API "))
     return running
   })
+  const up = upFrom()
   const control = Effect.sync((): { readonly url: string; readonly token: string } =>
     JSON.parse(readFileSync(join(dir, "data", "control.json"), "utf8"))
   )
@@ -108,7 +110,7 @@ export const nodeAt = Effect.fnUntraced(function* (name: string, place: Place, .
       running.child.kill("SIGTERM")
       await running.ended
     })
-  return { name, dir, received, ports, address: `127.0.0.1:${ports.port}`, up, down, first, ask }
+  return { name, dir, received, ports, address: `127.0.0.1:${ports.port}`, up, upFrom, down, first, ask }
 })
 export const node = (name: string, ...args: ReadonlyArray<string>) => nodeAt(name, {}, ...args)
 export type Node = Effect.Success<ReturnType<typeof node>>

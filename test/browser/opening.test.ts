@@ -1,11 +1,12 @@
 /** How the page is opened and by whom, and what it says when its node is gone, back, or another one. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { globSync, readFileSync } from "node:fs"
+import { cpSync, globSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
 import { act, clean, sees } from "./Acts.ts"
-import { audit, isMissing, node, nodeAt, open, pair, picture, type Stage, stage } from "./Stage.ts"
+import { audit, isMissing, node, nodeAt, open, pair, picture, type Stage, stage, temporary } from "./Stage.ts"
 
 const all = (it: Stage) => {
   it.effect("paints within a second, and takes its code out of the address", () =>
@@ -111,6 +112,52 @@ const all = (it: Stage) => {
       })
       yield* picture(page, "refused-light")
       assert.deepStrictEqual(yield* audit(page), [])
+    })
+  )
+
+  it.effect("notices a machine that slept, its own or the node's, and shows what came meanwhile", () =>
+    Effect.gen(function* () {
+      const { alice, bob } = yield* pair
+      const { context, page } = yield* open(alice)
+      const say = (text: string) => bob.ask("POST", "/api/messages", { text, to: null })
+      yield* act(() => page.getByRole("button", { name: /^bob/ }).waitFor())
+      const session = yield* Effect.promise(() => context.newCDPSession(page))
+      yield* Effect.promise(() => session.send("Page.setWebLifecycleState", { state: "frozen" }))
+      yield* say("while the page slept")
+      yield* Effect.promise(() => session.send("Page.setWebLifecycleState", { state: "active" }))
+      yield* sees(page, "while the page slept")
+      // Its connections stay open, and nothing comes by them any more.
+      alice.first.child.kill("SIGSTOP")
+      yield* act(() => page.getByText(/The node does not answer/).waitFor())
+      yield* say("while the node slept")
+      alice.first.child.kill("SIGCONT")
+      yield* act(() => page.getByText("Connected to the node again.").waitFor())
+      yield* sees(page, "while the node slept")
+    })
+  )
+
+  it.effect("takes up a new build of itself, and lets go of what the old one kept", () =>
+    Effect.gen(function* () {
+      const alice = yield* node("alice")
+      const { page } = yield* open(alice, { worker: true })
+      const keptBy = () => Effect.promise(() => page.evaluate<ReadonlyArray<string>>("caches.keys()"))
+      yield* act(() => page.getByText("Nobody yet").waitFor())
+      yield* Effect.promise(() => page.evaluate("navigator.serviceWorker.ready.then(() => undefined)"))
+      const [old = ""] = yield* keptBy()
+      assert.match(old, /^kith \w+$/)
+      const built = yield* temporary
+      cpSync(fileURLToPath(new URL("../../dist", import.meta.url)), join(built, "dist"), { recursive: true })
+      const worker = join(built, "dist/web/sw.js")
+      const text = readFileSync(worker, "utf8")
+      const version = old.slice("kith ".length)
+      assert.include(text, version)
+      writeFileSync(worker, text.replace(version, "another"))
+      yield* alice.down(alice.first)
+      yield* alice.upFrom(join(built, "dist/bundle/main.js"))
+      yield* act(async () => {
+        await page.reload()
+        await page.waitForFunction(`caches.keys().then((names) => names.join() === "kith another")`)
+      })
     })
   )
 

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { randomBytes } from "node:crypto"
-import { existsSync, readdirSync, writeFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { act, card, clean, drag, peersOf, talkTo } from "./Acts.ts"
 import { audit, isMissing, node, open, pair, picture, type Stage, stage, temporary } from "./Stage.ts"
@@ -183,6 +183,31 @@ const all = (it: Stage) => {
       })
       clean(left.trouble)
       clean(right.trouble)
+    })
+  )
+
+  it.effect("sends again what this page never handed over, also after a restart of the node", () =>
+    Effect.gen(function* () {
+      const { alice, bob } = yield* pair
+      const path = join(alice.dir, "letter.txt")
+      writeFileSync(path, "from the command line")
+      const [sent] = yield* alice.ask<ReadonlyArray<{ readonly id: string }>>("POST", "/api/transfers", {
+        paths: [path],
+        to: ["bob"]
+      })
+      assert(sent !== undefined)
+      yield* alice.ask("POST", `/api/transfers/${sent.id}/cancel`)
+      yield* alice.down(alice.first)
+      yield* alice.up
+      yield* alice.ask("POST", "/api/peers", { address: bob.address })
+      yield* bob.ask("PATCH", "/api/profile", { accept: "everyone" })
+      const { page, trouble } = yield* open(alice)
+      yield* act(async () => {
+        await page.getByRole("button", { name: "Send letter.txt again" }).click()
+        await card(page, "letter.txt, Sent").waitFor()
+      })
+      assert.strictEqual(readFileSync(join(bob.received, "letter.txt"), "utf8"), "from the command line")
+      clean(trouble)
     })
   )
 }

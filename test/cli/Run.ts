@@ -41,6 +41,8 @@ export interface Options {
   /** Another user, which only root may choose. */
   readonly uid?: number
   readonly gid?: number
+  /** Another build of the program. */
+  readonly main?: string
   /** The network namespace it runs in, which only root may choose. */
   readonly namespace?: string
 }
@@ -49,7 +51,7 @@ export interface Options {
 export const start = (args: ReadonlyArray<string>, options: Options = {}) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const command = [process.execPath, ...nodeFlags, main, ...args]
+      const command = [process.execPath, ...nodeFlags, options.main ?? main, ...args]
       const [program = "", ...rest] =
         options.namespace === undefined ? command : ["ip", "netns", "exec", options.namespace, ...command]
       const child = spawn(program, rest, {
