@@ -1,6 +1,7 @@
 /** Talking on the page: what was delivered, what was read, what is new, and finding what was said long ago. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { inert } from "../../src/schema/Text.ts"
 import { act, clean, peersOf, say, sees, talkTo } from "./Acts.ts"
 import { audit, isMissing, node, open, pair, picture, type Stage, stage } from "./Stage.ts"
 
@@ -127,6 +128,12 @@ const all = (it: Stage) => {
       yield* sees(page, "anybody there?")
       const notified = yield* Effect.promise(() => page.evaluate<ReadonlyArray<string>>("notified"))
       assert.deepStrictEqual(notified, ["bob: anybody there?"])
+      yield* bob.ask("POST", "/api/messages", { text: "\u001b[2Jpay\u202etxt.exe", to: null })
+      yield* act(() => page.waitForFunction("notified.length === 2"))
+      const [, wild = ""] = yield* Effect.promise(() => page.evaluate<ReadonlyArray<string>>("notified"))
+      assert.match(wild, /pay.*txt/)
+      assert.strictEqual(wild, inert(wild))
+      assert.strictEqual(yield* Effect.promise(() => page.title()), "(2) Kith")
       // What nobody looked at is not read.
       const { items } = yield* alice.ask<{ readonly items: ReadonlyArray<unknown> }>("GET", "/api/messages/unread")
       assert.lengthOf(items, 1)

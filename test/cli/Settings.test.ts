@@ -12,7 +12,13 @@ import {
 import { tcp } from "../../src/schema/Address.ts"
 import { byteLength } from "../../src/schema/Text.ts"
 
-const around: Surroundings = { env: {}, platform: "linux", home: "/home/alice", hostname: "laptop", cwd: "/work" }
+const around: Surroundings = {
+  env: {},
+  platform: "linux",
+  home: "/home/alice",
+  hostname: "laptop",
+  cwd: "/home/someone"
+}
 
 const read = (typed: Typed, env: Record<string, string> = {}) =>
   Result.getOrThrow(readSettings(typed, { ...around, env }))
@@ -31,7 +37,7 @@ describe("settings", () => {
       node: {
         name: "laptop",
         dataDir: "/home/alice/.local/share/kith",
-        received: "/work/received_files",
+        received: "/home/someone/received_files",
         host: "::",
         port: 9090,
         portIsFixed: false,
@@ -72,7 +78,7 @@ describe("settings", () => {
     assert.deepStrictEqual(fromEnv, {
       node: {
         name: "env",
-        dataDir: "/work/data",
+        dataDir: "/home/someone/data",
         received: "/in",
         host: "127.0.0.1",
         port: 1,
