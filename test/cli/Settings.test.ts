@@ -17,7 +17,7 @@ const around: Surroundings = {
   platform: "linux",
   home: "/home/alice",
   hostname: "laptop",
-  cwd: "/home/someone"
+  cwd: "/somewhere"
 }
 
 const read = (typed: Typed, env: Record<string, string> = {}) =>
@@ -37,7 +37,7 @@ describe("settings", () => {
       node: {
         name: "laptop",
         dataDir: "/home/alice/.local/share/kith",
-        received: "/home/someone/received_files",
+        received: "/somewhere/received_files",
         host: "::",
         port: 9090,
         portIsFixed: false,
@@ -78,7 +78,7 @@ describe("settings", () => {
     assert.deepStrictEqual(fromEnv, {
       node: {
         name: "env",
-        dataDir: "/home/someone/data",
+        dataDir: "/somewhere/data",
         received: "/in",
         host: "127.0.0.1",
         port: 1,
