@@ -15,15 +15,11 @@ import { Transfer } from "../../src/services/Transfer.ts"
 import * as SimulatedNetwork from "../../src/testing/SimulatedNetwork.ts"
 import * as SimulatedPeer from "../../src/testing/SimulatedPeer.ts"
 import { elapse } from "../../src/testing/SimulatedTime.ts"
+import { only } from "./SimulatedTransfer.ts"
 import { join, noise, quietly, startOn, temporary } from "./TransferNode.ts"
 
 const mebi = 1024 * 1024
 const expired = "its sender did not come back within 7 days"
-
-type Peer = SimulatedPeer.SimulatedPeer
-
-const only = (peer: Peer) =>
-  Effect.map(peer.run(Transfer.use((transfer) => transfer.list)), ([view]) => view ?? assert.fail("there is none"))
 
 /** Two that met. Only the one who leaves dials, so that weeks alone are quiet. */
 const strangers = Effect.fnUntraced(function* (leaves: "alice" | "bob") {

@@ -9,13 +9,10 @@ import * as Result from "effect/Result"
 import * as TestClock from "effect/testing/TestClock"
 import { DataLane } from "../../src/actors/DataLane.ts"
 import { tcp } from "../../src/schema/Address.ts"
-import { Connection } from "../../src/services/Connection.ts"
 import { Transfer } from "../../src/services/Transfer.ts"
 import type { Link } from "../../src/services/Transport.ts"
-import * as SimulatedNetwork from "../../src/testing/SimulatedNetwork.ts"
-import * as SimulatedPeer from "../../src/testing/SimulatedPeer.ts"
-import { elapse } from "../../src/testing/SimulatedTime.ts"
 import { someId } from "../Some.ts"
+import { only, start } from "./SimulatedTransfer.ts"
 
 const link = (more: Partial<Link>): DataLane =>
   new DataLane({
@@ -89,19 +86,6 @@ it.effect("a lane that a speed cap holds for long is not stalled", () =>
     yield* Fiber.interrupt(fiber)
   })
 )
-
-type Peer = SimulatedPeer.SimulatedPeer
-
-const start = Effect.gen(function* () {
-  const network = yield* SimulatedNetwork.make({ seed: 11, bandwidth: 1_000_000 })
-  const alice = yield* SimulatedPeer.start(network, "alice", { discovery: false })
-  const bob = yield* SimulatedPeer.start(network, "bob", { discovery: false, accept: "everyone" })
-  yield* elapse(alice.run(Connection.use(({ add }) => add("bob:9090"))))
-  return { alice, bob, network }
-})
-
-const only = (peer: Peer) =>
-  Effect.map(peer.run(Transfer.use((transfer) => transfer.list)), ([view]) => view ?? assert.fail("there is none"))
 
 describe("a transfer", () => {
   for (const who of ["sender", "receiver"] as const) {

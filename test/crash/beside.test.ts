@@ -4,24 +4,9 @@ import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import { isOver } from "../../src/schema/Offer.ts"
 import { Chat } from "../../src/services/Chat.ts"
-import { Connection } from "../../src/services/Connection.ts"
 import { Transfer } from "../../src/services/Transfer.ts"
-import * as SimulatedNetwork from "../../src/testing/SimulatedNetwork.ts"
-import * as SimulatedPeer from "../../src/testing/SimulatedPeer.ts"
 import { elapse } from "../../src/testing/SimulatedTime.ts"
-
-type Peer = SimulatedPeer.SimulatedPeer
-
-const start = Effect.gen(function* () {
-  const network = yield* SimulatedNetwork.make({ seed: 11, bandwidth: 1_000_000 })
-  const alice = yield* SimulatedPeer.start(network, "alice", { discovery: false })
-  const bob = yield* SimulatedPeer.start(network, "bob", { discovery: false, accept: "everyone" })
-  yield* elapse(alice.run(Connection.use(({ add }) => add("bob:9090"))))
-  return { alice, bob, network }
-})
-
-const only = (peer: Peer) =>
-  Effect.map(peer.run(Transfer.use((transfer) => transfer.list)), ([view]) => view ?? assert.fail("there is none"))
+import { only, start } from "../actors/SimulatedTransfer.ts"
 
 describe("a transfer", () => {
   it.effect("of 20,000 small files leaves chat alone: each message is there before it is over, in order", () =>

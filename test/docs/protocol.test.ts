@@ -70,6 +70,20 @@ const numbered = new Map(table("limit", "value").map(([name = "", value = ""]) =
 /** 32 bytes of one value. */
 const filled = (byte: number) => Verify.bytes32(new Uint8Array(32).fill(byte))
 
+/** Examples of frames on data links, by name. */
+const dataFrames = [
+  "attach",
+  "attach-reply",
+  "want-page",
+  "page",
+  "taken",
+  "want",
+  "safe",
+  "compare",
+  "same",
+  "entry-failed"
+] as const
+
 describe("PROTOCOL.md's test vectors", () => {
   it("the id of a key", () => {
     const spki = Buffer.from(bytes("spki"))
@@ -94,18 +108,7 @@ describe("PROTOCOL.md's test vectors", () => {
     })
   }
 
-  for (const name of [
-    "attach",
-    "attach-reply",
-    "want-page",
-    "page",
-    "taken",
-    "want",
-    "safe",
-    "compare",
-    "same",
-    "entry-failed"
-  ]) {
+  for (const name of dataFrames) {
     it(`a frame record: ${name}`, () => {
       const record = bytes(name)
       const header = Result.getOrThrow(Block.decodeHeader(record))
@@ -335,22 +338,7 @@ describe("docs/protocol", () => {
     assert.deepStrictEqual(Object.keys(control), Object.keys(Frame.Frame.cases))
     assert.deepStrictEqual(Object.keys(data), Object.keys(Block.DataFrame.cases))
     const Tagged = Schema.Record(Schema.String, Schema.Json)
-    for (const name of [
-      "hello",
-      "chat",
-      "chat-receipt",
-      "goodbye",
-      "attach",
-      "attach-reply",
-      "want-page",
-      "page",
-      "taken",
-      "want",
-      "safe",
-      "compare",
-      "same",
-      "entry-failed"
-    ]) {
+    for (const name of ["hello", "chat", "chat-receipt", "goodbye", ...dataFrames]) {
       const value = Schema.decodeUnknownSync(Tagged)(json(name))
       const definition = control[String(value["_tag"])] ?? data[String(value["_tag"])]
       assert.includeMembers(Object.keys(value), [...(definition?.required ?? ["a definition"])])
