@@ -66,6 +66,7 @@ export class ListSpool {
         entry += entries.pageLength(page)
       }
     })
+    // Its own error is what is told; what it leaves on the disk goes at the next start.
     yield* Effect.onError(Effect.scoped(writing), () => Effect.ignore(remove(store, id)))
     return new ListSpool(store, id, { length: entries.length, bytes, places, seed })
   })

@@ -68,6 +68,7 @@ export class ReceiveJournal {
     options: { readonly staging: string; readonly conflict: ConflictPolicy }
   ): Effect.fn.Return<ReceiveJournal, FileStoreError, Scope.Scope> {
     const staging = yield* store.stage(options.staging)
+    // Its own error is what is told; what it leaves on the disk is cleaned away later.
     const manifest = yield* Effect.onError(agree(store, staging, view, intake, options.conflict), () =>
       Effect.ignore(staging.discard)
     )

@@ -94,6 +94,7 @@ const forgetEnded = (runs: TransferRuns, peer: PeerId, sending: ReadonlySet<Tran
     known,
     (record) => {
       record.isKept = false
+      // What stays is looked at again, and removed, at the next start.
       return Effect.ignore(TransferArchive.remove(runs.tools.store, record.id))
     },
     { discard: true }

@@ -69,6 +69,7 @@ export class TransferRuns {
       this.groups.delete(group)
       return Effect.andThen(
         FiberMap.remove(this.tools.walks, group),
+        // What stays belongs to no transfer any more: the next start removes it.
         Effect.ignore(TransferArchive.remove(this.tools.store, group))
       )
     })
