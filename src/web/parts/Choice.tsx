@@ -1,5 +1,8 @@
-/** One of a few, each with a word about what it means: the browser's own radio buttons, drawn as cards. */
-import { useId } from "react"
+/**
+ * One of a few, each with a word about what it means: the browser's own radio buttons, drawn as cards. What is chosen is
+ * shown at once, until the value says what is, or taken back where `onChange` comes to false.
+ */
+import { useEffect, useId, useState } from "react"
 
 export interface Option<A extends string> {
   readonly value: A
@@ -16,9 +19,15 @@ export const Choice = <A extends string>({
   readonly label: string
   readonly options: ReadonlyArray<Option<A>>
   readonly value: A
-  readonly onChange: (value: A) => void
+  readonly onChange: (value: A) => void | Promise<boolean>
 }) => {
   const id = useId()
+  const [chosen, setChosen] = useState<A | null>(null)
+  useEffect(() => setChosen(null), [value])
+  const choose = async (wanted: A) => {
+    setChosen(wanted)
+    if ((await onChange(wanted)) === false) setChosen(null)
+  }
   return (
     <fieldset className="min-w-0">
       <legend className="mb-1.5 text-sm font-medium">{label}</legend>
@@ -33,8 +42,8 @@ export const Choice = <A extends string>({
               type="radio"
               id={`${id} ${option.value}`}
               name={id}
-              checked={option.value === value}
-              onChange={() => onChange(option.value)}
+              checked={option.value === (chosen ?? value)}
+              onChange={() => void choose(option.value)}
               className="mt-0.5 size-4 shrink-0 accent-accent outline-none"
             />
             <span className="min-w-0">

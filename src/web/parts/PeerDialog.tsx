@@ -73,9 +73,7 @@ export const PeerDialog = ({ onClose, peer }: { readonly peer: Peer; readonly on
             options={policies}
             value={peer.accept ?? "own"}
             onChange={(chosen) =>
-              void run((client) =>
-                client.trust.accept({ ...byId, payload: { accept: chosen === "own" ? null : chosen } })
-              )
+              run((client) => client.trust.accept({ ...byId, payload: { accept: chosen === "own" ? null : chosen } }))
             }
           />
           <CapsForm

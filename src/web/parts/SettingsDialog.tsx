@@ -37,7 +37,13 @@ const policies: ReadonlyArray<Option<AcceptPolicy>> = [
   { value: "nobody", label: "Nobody", hint: "decline all offers" }
 ]
 
-const Said = ({ profile, save }: { readonly profile: Profile; readonly save: (change: ProfileChange) => void }) => {
+const Said = ({
+  profile,
+  save
+}: {
+  readonly profile: Profile
+  readonly save: (change: ProfileChange) => Promise<boolean>
+}) => {
   const [name, setName] = useState(profile.name)
   const [text, setText] = useState(profile.statusText)
   const tooLong = byteLength(name.trim()) > nameMaxBytes
@@ -46,7 +52,7 @@ const Said = ({ profile, save }: { readonly profile: Profile; readonly save: (ch
       <form
         onSubmit={(event) => {
           event.preventDefault()
-          save({ name: name.trim() })
+          void save({ name: name.trim() })
         }}
         className="flex items-end gap-2"
       >
@@ -73,7 +79,7 @@ const Said = ({ profile, save }: { readonly profile: Profile; readonly save: (ch
       <form
         onSubmit={(event) => {
           event.preventDefault()
-          save({ statusText: text })
+          void save({ statusText: text })
         }}
         className="flex items-end gap-2"
       >
@@ -107,19 +113,14 @@ export const SettingsDialog = ({ node, onClose }: { readonly node: NodeInfo; rea
   const [profile, setProfile] = useState<Profile | null>(null)
   const { problem, run } = useAsk()
   useEffect(() => void run((client) => client.profile.get(), setProfile), [run])
-  const save = async (change: ProfileChange) => {
-    const before = profile
-    // Shown at once, and taken back where the node refuses it.
-    setProfile((now) => (now === null ? now : { ...now, ...change }))
-    const ok = await run(
+  const save = (change: ProfileChange) =>
+    run(
       (client) => client.profile.change({ payload: change }),
       (changed) => {
         setProfile(changed)
         tell("done", "Saved.")
       }
     )
-    if (!ok) setProfile(before)
-  }
   return (
     <Dialog title="Settings" onClose={onClose} wide>
       <div className="flex flex-col gap-6">
@@ -128,7 +129,7 @@ export const SettingsDialog = ({ node, onClose }: { readonly node: NodeInfo; rea
             {problem}
           </p>
         )}
-        {profile !== null && <Said profile={profile} save={(change) => void save(change)} />}
+        {profile !== null && <Said profile={profile} save={save} />}
         <CapsForm
           hint="Of all transfers together. Nothing written is no limit; one peer can have less, in what is about it."
           load={(client) => client.profile.caps()}
