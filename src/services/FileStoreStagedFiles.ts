@@ -34,6 +34,8 @@ const nameOf = (below: string): string => below.slice(below.lastIndexOf("/") + 1
 interface Growing {
   fd: Promise<number> | undefined
   uses: number
+  /** Where all that was ever written to it ends: what comes after is a hole. */
+  end: number
   /** Set once its last part is being written: whoever is done last finishes the file. */
   last: StagedPart | undefined
   finished: boolean
@@ -110,13 +112,16 @@ export class StagedFiles {
   private async writePart(part: StagedPart): Promise<void> {
     const known = this.growing.get(part.path)
     if (known === undefined && part.finish) return this.writeWhole(part)
-    const file = known ?? { fd: this.openFile(part, this.making), uses: 0, last: undefined, finished: false }
-    if (known === undefined) this.growing.set(part.path, file)
+    const file = known ?? { fd: undefined, uses: 0, end: 0, last: undefined, finished: false }
+    if (known === undefined) {
+      this.growing.set(part.path, file)
+      file.fd = this.openGrowing(file, part)
+    }
     if (part.finish) file.last = part
     file.uses++
     try {
       file.fd ??= this.openFile(part, System.flags.write)
-      await System.writeAt(await file.fd, part.bytes, part.offset)
+      await this.grow(file, await file.fd, part)
     } catch (cause) {
       file.uses--
       file.last = undefined
@@ -124,6 +129,20 @@ export class StagedFiles {
     }
     await this.release(part.path, file)
     await this.trim()
+  }
+
+  private async openGrowing(file: Growing, part: StagedPart): Promise<number> {
+    const fd = await this.openFile(part, this.making)
+    file.end = System.fstat(fd).size
+    return fd
+  }
+
+  /** Zeros behind all that was written are left a hole, but for the last byte: disks of virtual machines stay small. */
+  private grow(file: Growing, fd: number, { bytes, offset }: StagedPart): Promise<void> {
+    const end = offset + bytes.length
+    const isHole = offset >= file.end && System.isZeros(bytes)
+    file.end = Math.max(file.end, end)
+    return isHole ? System.writeAt(fd, bytes.subarray(-1), end - 1) : System.writeAt(fd, bytes, offset)
   }
 
   /** Done with a file for now. Whoever is last to be done with one whose last part is there, be it a sync, ends it. */

@@ -110,6 +110,10 @@ export const readAt = async (
   return done
 }
 
+/** Whether there is nothing but zeros: the first one is, and each is as the one before it. */
+export const isZeros = (bytes: Uint8Array): boolean =>
+  bytes[0] === 0 && Buffer.compare(bytes.subarray(1), bytes.subarray(0, -1)) === 0
+
 /** Writes all of it: a system may accept only a part. */
 export const writeAt = async (fd: number, bytes: Uint8Array, offset: number): Promise<void> => {
   let done = 0

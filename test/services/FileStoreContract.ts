@@ -285,6 +285,40 @@ export const fileStoreContract = (world: Effect.Effect<World, never, Scope.Scope
     }).pipe(Effect.scoped)
   )
 
+  it.live("keeps zeros as zeros, in whichever order parts come, and over what an earlier run left", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const none = "\0".repeat(4)
+      const at = (path: string, offset: number, text: string, finish = false) => ({
+        ...whole(path, text),
+        offset,
+        finish
+      })
+      const root = yield* Effect.gen(function* () {
+        const staging = yield* w.store.stage("zeros")
+        yield* staging.write([at("over", 0, "left"), at("over", 4, "over")])
+        for (const [offset, text] of [
+          [8, none],
+          [0, "data"],
+          [16, none],
+          [12, "here"],
+          [4, none]
+        ] as const) {
+          yield* staging.write([at("mixed", offset, text, offset === 4)])
+        }
+        yield* staging.write([at("holes", 0, none), at("holes", 8, none), at("holes", 4, none, true)])
+        yield* staging.sync
+        return staging.root
+      }).pipe(Effect.scoped)
+      const staging = yield* w.store.reopen(root, "zeros")
+      yield* staging.write([at("over", 8, none), at("over", 4, none), at("over", 0, none, true)])
+      yield* staging.publish(["over", "mixed", "holes"], "rename")
+      assert.strictEqual(w.text(`${w.received}/mixed`), `data${none}${none}here${none}`)
+      assert.strictEqual(w.text(`${w.received}/over`), none.repeat(3))
+      assert.strictEqual(w.text(`${w.received}/holes`), none.repeat(3))
+    }).pipe(Effect.scoped)
+  )
+
   it.live("says under which names it is about to publish, and finds what an earlier run has published", () =>
     Effect.gen(function* () {
       const w = yield* world

@@ -167,6 +167,24 @@ describe("FileStoreNode", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("leaves zeros a hole in the file", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const staging = yield* w.store.stage("holes")
+      const part = 1 << 20
+      for (let at = 0; at < 8; at++) {
+        const bytes = new Uint8Array(part).fill(at === 3 ? 1 : 0)
+        yield* staging.write([{ ...whole("disk.img", ""), bytes, offset: at * part, finish: at === 7 }])
+      }
+      yield* staging.publish(["disk.img"], "rename")
+      const { blocks, size } = fs.statSync(path.join(w.received, "disk.img"))
+      assert.strictEqual(size, 8 * part)
+      assert.isBelow(blocks * 512, 2 * part)
+      const data = fs.readFileSync(path.join(w.received, "disk.img"))
+      assert.isTrue(data.every((byte, at) => byte === (Math.floor(at / part) === 3 ? 1 : 0)))
+    }).pipe(Effect.scoped)
+  )
+
   it.live("names a receive folder that cannot be", () =>
     Effect.gen(function* () {
       const w = yield* world
