@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, statfsSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -55,13 +55,15 @@ const collect = (stream: ChildProcess["stdio"][number] | undefined): (() => stri
   return () => text
 }
 
-/** A directory of its own, in memory where there is such a place, and the processes that live there. */
+/** A directory of its own, in memory where there is such a place with room, and the processes that live there. */
 export class Home {
   readonly path: string
   private readonly children: Array<ChildProcess> = []
 
-  constructor(name: string) {
-    this.path = mkdtempSync(join(inMemory, `kith-bench-${name}-`))
+  /** `room`: bytes that what is put there claims to be. */
+  constructor(name: string, room = 0) {
+    const place = freeIn(inMemory) > room ? inMemory : tmpdir()
+    this.path = mkdtempSync(join(place, `kith-bench-${name}-`))
   }
 
   at(...parts: ReadonlyArray<string>): string {
@@ -83,6 +85,14 @@ export class Home {
     rmSync(this.path, { recursive: true, force: true })
   }
 }
+
+const freeIn = (path: string): number => {
+  const { bavail, bsize } = statfsSync(path)
+  return bavail * bsize
+}
+
+/** The most that a file here may claim to be, in bytes: a receiver refuses what it has no room for. */
+export const roomiest = (): number => 0.9 * Math.max(freeIn(inMemory), freeIn(tmpdir()))
 
 /** Where files cost no disk. */
 const inMemory = (() => {

@@ -31,13 +31,8 @@ export const crowd = async ({ runs, scale }: Options): Promise<Result> => {
   const idle: Array<number> = []
   for (let at = 0; at < Math.min(runs, 3); at++) {
     await using home = new Home("crowd")
-    const node = await launch(home, "alice")
-    await delay(1000)
-    const before = residentOf(node.pid)
-    const child = home.start(process.execPath, self, node.address.split(":")[1] ?? "", `${count}`)
-    if (child.stdout === null) throw new Error("no output")
-    const [line] = await once(createInterface(child.stdout), "line")
-    rates.push(count / Number(line))
+    const { before, node, seconds } = await crowdOf(home, count)
+    rates.push(count / seconds)
     await delay(2000)
     memory.push(((residentOf(node.pid) - before) * 1024) / count)
     const spent = cpuOf(node.pid)
@@ -54,6 +49,17 @@ export const crowd = async ({ runs, scale }: Options): Promise<Result> => {
     ],
     notes: ["Both ends of each handshake share the two cores. Idle: each peer is asked every 5 s whether it is there."]
   }
+}
+
+/** A node with so many peers, in how many seconds they came, and its resident memory before that, in MiB. */
+export const crowdOf = async (home: Home, count: number) => {
+  const node = await launch(home, "alice")
+  await delay(1000)
+  const before = residentOf(node.pid)
+  const child = home.start(process.execPath, self, node.address.split(":")[1] ?? "", `${count}`)
+  if (child.stdout === null) throw new Error("no output")
+  const [line] = await once(createInterface(child.stdout), "line")
+  return { node, seconds: Number(line), before }
 }
 
 /** The crowd: makes so many sessions, prints how many seconds that took, and stays. */

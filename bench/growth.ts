@@ -1,91 +1,117 @@
 /**
- * How memory grows with what is sent, between two real nodes on loopback. `node bench/growth.ts files [COUNT...]`
- * sends trees of 4-byte files (100,000, and 999,000 with their 1,000 directories, unless told otherwise); `sparse [GIB]` offers one file
- * that is holes all through, and stops once so many GiB of it (4) are safe: the list, the numbering and the journal
- * are those of the whole file. For each end the most memory it ever had. Files are in memory where there is such a
- * place, so what is measured is the nodes.
+ * How time and memory grow with what is sent and with how many are there, each point with fresh nodes: one file that is
+ * holes all through, trees of files of 4 bytes, and peers with sessions. Time is to be linear, memory flat.
  */
-import { setTimeout as wait } from "node:timers/promises"
-import { mkdirSync, statfsSync } from "node:fs"
-import { ask, connected, type Node, send } from "./Nodes.ts"
-import { gibi, sparse, tree } from "./Payload.ts"
-import { cpuOf, Home, peakOf } from "./Processes.ts"
+import { crowdOf } from "./crowd.ts"
+import { type Curve, type Result, type Row } from "./Figures.ts"
+import { connected, send } from "./Nodes.ts"
+import { mebi, sparse, tree } from "./Payload.ts"
+import { Home, peakOf, roomiest } from "./Processes.ts"
+import type { Options } from "./transfers.ts"
 
-/** Most resident memory that a node may take for so many files, in MiB. */
-const allowed = (files: number): number => (files <= 100_000 ? 160 : 512)
+/** Sizes in MiB, entries and peers: the last is the real size. */
+const sizes = [1, 16, 256, 1024, 4096, 16_384, 65_536]
+const counts = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000]
+const crowds = [1, 10, 100, 1000]
 
+/** Files in one directory. */
 const perDirectory = 1000
 
-const filesOf = async (files: number): Promise<boolean> => {
-  await using home = new Home("growth")
-  const directories = Math.ceil(files / perDirectory)
-  const source = tree(home.at("source"), { files, directories, bytes: 4 })
+interface Point {
+  readonly at: number
+  readonly seconds: number
+  readonly mib: number
+}
+
+const sizeOf = async (mib: number): Promise<Point> => {
+  await using home = new Home("growth", 1.2 * mib * mebi)
+  const source = sparse(home.at("large.img"), mib * mebi)
   const { alice, bob } = await connected(home)
-  const begun = performance.now()
-  await send(alice, [bob], source)
-  const seconds = (performance.now() - begun) / 1000
-  const entries = files + directories + 1
-  const cpu = cpuOf(alice.pid) + cpuOf(bob.pid)
-  console.log(
-    `${entries.toLocaleString("en")} entries: ${seconds.toFixed(1)} s, ${Math.round(entries / seconds).toLocaleString("en")} entries/s, ${cpu.toFixed(1)} s CPU`
-  )
-  return report([alice, bob], allowed(files))
+  const { peakMib, seconds } = await send(alice, [bob], source)
+  return { at: mib, seconds, mib: peakMib }
 }
 
-const report = ([alice, bob]: readonly [Node, Node], most: number): boolean => {
-  const [sender, receiver] = [peakOf(alice.pid), peakOf(bob.pid)]
-  const isGood = Math.max(sender, receiver) <= most
-  console.log(
-    `  most memory: sender ${sender.toFixed(0)} MiB, receiver ${receiver.toFixed(0)} MiB; ${isGood ? "within" : "OVER"} ${most} MiB`
-  )
-  return isGood
-}
-
-interface Shown {
-  readonly id: string
-  readonly state: string
-  readonly bytes: number
-}
-
-const shownBy = async (node: Node): Promise<ReadonlyArray<Shown>> => {
-  const answer = await ask(node, "GET", "/api/transfers")
-  return Array.isArray(answer) ? answer : []
-}
-
-const sparseOf = async (gib: number): Promise<boolean> => {
+/** Entries, the directories among them. */
+const treeOf = async (entries: number): Promise<Point> => {
   await using home = new Home("growth")
-  mkdirSync(home.at("source"))
-  // A receiver without the room would refuse it: 1 TiB, or most of what is free.
-  const { bavail, bsize } = statfsSync(home.path)
-  const size = Math.min(1024, Math.floor((bavail * bsize * 0.9) / gibi))
-  const source = sparse(home.at("source", "large"), size * gibi)
+  const directories = Math.ceil(entries / (perDirectory + 1))
+  const source = tree(home.at("tree"), { files: Math.max(1, entries - directories), directories, bytes: 4 })
   const { alice, bob } = await connected(home)
-  const begun = performance.now()
-  await ask(alice, "POST", "/api/transfers", { paths: [source], to: null })
-  let mark = 1
-  for (let bytes = 0; bytes < gib * gibi;) {
-    await wait(100)
-    const [shown] = await shownBy(bob)
-    if (shown === undefined) continue
-    if (!["offered", "waiting", "running"].includes(shown.state)) throw new Error(`it is ${JSON.stringify(shown)}`)
-    ;({ bytes } = shown)
-    if (bytes < mark * gibi) continue
-    mark = Math.floor(bytes / gibi) + 1
-    console.log(
-      `  ${(bytes / gibi).toFixed(1)} GiB: ${peakOf(alice.pid).toFixed(0)}, ${peakOf(bob.pid).toFixed(0)} MiB`
-    )
+  const { peakMib, seconds } = await send(alice, [bob], source)
+  return { at: entries, seconds, mib: peakMib }
+}
+
+const peersOf = async (count: number): Promise<Point> => {
+  await using home = new Home("growth")
+  const { node, seconds } = await crowdOf(home, count)
+  return { at: count, seconds, mib: peakOf(node.pid) }
+}
+
+export const growth = async ({ scale }: Options): Promise<Result> => {
+  const most = roomiest() / mebi
+  const taken = sizes.filter((mib) => mib <= scale * 65_536)
+  const bySize = await each(
+    taken.filter((mib) => mib <= most),
+    sizeOf
+  )
+  const byCount = await each(
+    counts.filter((count) => count <= Math.max(1, scale * 1_000_000)),
+    treeOf
+  )
+  const byPeers = await each(
+    crowds.filter((count) => count <= scale * 1000),
+    peersOf
+  )
+  const small = taken.filter((mib) => mib > most).map((mib) => `No place here has ${mib / 1024} GiB free: left out.`)
+  return {
+    name: "growth",
+    title: "Growth of time and of the most memory of one node",
+    rows: [
+      ...compared("MiB in one file", bySize, 1024, 160),
+      ...compared("files and directories", byCount, 10_000, 512),
+      ...compared("peers", byPeers, 100, 320)
+    ],
+    curves: [
+      ...drawn("MiB in one file", bySize),
+      ...drawn("files and directories", byCount),
+      ...drawn("peers with sessions", byPeers)
+    ],
+    notes: ["A file of holes, trees of 4-byte files. Times have the start of the command in them.", ...small]
   }
-  console.log(`${gib} GiB of ${size} GiB: ${((performance.now() - begun) / 1000).toFixed(1)} s`)
-  const isGood = report([alice, bob], allowed(1))
-  for (const { id } of await shownBy(alice)) await ask(alice, "POST", `/api/transfers/${id}/cancel`)
-  return isGood
 }
 
-const [what, ...counts] = process.argv.slice(2)
-const numbers = counts.map(Number)
-let isGood = true
-if (what === "files") {
-  for (const files of numbers.length > 0 ? numbers : [100_000, 999_000]) isGood = (await filesOf(files)) && isGood
-} else if (what === "sparse") isGood = await sparseOf(numbers[0] ?? 4)
-else throw new Error("say what grows: files [COUNT...] or sparse [GIB]")
-process.exitCode = isGood ? 0 : 1
+const each = async (steps: ReadonlyArray<number>, of: (step: number) => Promise<Point>) => {
+  const points: Array<Point> = []
+  for (const step of steps) points.push(await of(step))
+  return points
+}
+
+/** Of the largest: what each of its units takes, against those of a middle one; and the most memory, in MiB. */
+const compared = (what: string, points: ReadonlyArray<Point>, middle: number, allowed: number): ReadonlyArray<Row> => {
+  const from = points.find(({ at }) => at === middle)
+  const last = points.at(-1)
+  if (last === undefined) return []
+  const name = `${last.at.toLocaleString("en")} ${what}`
+  const memory: Row = {
+    what: `${name}: memory`,
+    figures: [last.mib],
+    unit: "MiB",
+    goal: { atLeast: allowed, aim: 0.75 * allowed, isCeiling: true }
+  }
+  const time: Row = { what: `${name}: time`, figures: [last.seconds], unit: "s" }
+  if (from === undefined || from === last) return [time, memory]
+  const ratio = last.seconds / last.at / (from.seconds / from.at)
+  return [
+    {
+      ...time,
+      against: { what: `each, against those of ${from.at.toLocaleString("en")}`, ratios: [ratio] },
+      goal: { atLeast: 1.2, aim: 1, isCeiling: true }
+    },
+    memory
+  ]
+}
+
+const drawn = (x: string, points: ReadonlyArray<Point>): ReadonlyArray<Curve> => [
+  { what: `Seconds against ${x}`, x, y: "s", points: points.map(({ at, seconds }) => [at, seconds]) },
+  { what: `Most memory against ${x}`, x, y: "MiB", points: points.map(({ at, mib }) => [at, mib]) }
+]
