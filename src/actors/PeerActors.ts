@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberMap from "effect/FiberMap"
 import * as FiberSet from "effect/FiberSet"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
@@ -64,6 +65,7 @@ export const make = Effect.gen(function* () {
   const run = yield* FiberMap.runtime(fibers)<never>()
   const byHand = yield* FiberSet.make<void>()
   const runByHand = yield* FiberSet.runtime(byHand)<never>()
+  const door = yield* Latch.make(false)
   const stopping = yield* Deferred.make<void>()
   const changedKeys = yield* PubSub.sliding<ChangedKey>(changedKeysMax)
   const surroundings: PeerActor.Surroundings = {
@@ -104,6 +106,7 @@ export const make = Effect.gen(function* () {
   const report = makeInboundReport()
   const inbound = Effect.fn("Connection.inbound")(
     function* (link: Link) {
+      yield* Effect.raceFirst(door.await, Deferred.await(stopping))
       if (Deferred.isDoneUnsafe(stopping)) return yield* turnAway(link, "shutdown")
       if (yield* isBlocked(link.peer)) return yield* turnAway(link, "blocked")
       const opened = yield* receive(link, identity.id)
@@ -260,6 +263,7 @@ export const make = Effect.gen(function* () {
   )
 
   const connection = Connection.of({
+    open: Effect.asVoid(door.open),
     add,
     suggest,
     reach,

@@ -1,7 +1,8 @@
 /**
- * What makes a node reach out by itself: peers that discovery hears are suggested to Connection, and so are those that
- * are remembered, where they were last; peers that the settings name are dialled until they answer. Its fibers end with
- * the layer, before what they stand on: the order of starting and of stopping is the layers' (app.ts).
+ * What lets a node meet others, once all the rest of it is there: sessions may begin, and it reaches out by itself. Peers
+ * that discovery hears are suggested to Connection, and so are those that are remembered, where they were last; peers
+ * that the settings name are dialled until they answer. Its fibers end with the layer, before what they stand on: the
+ * order of starting and of stopping is the layers' (app.ts).
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -69,9 +70,10 @@ const makeFollow = (suggest: Connection["Service"]["suggest"]) => {
 
 export const layer: Layer.Layer<never, never, Connection | Discovery | PeerRegistry | NodeConfig> = Layer.effectDiscard(
   Effect.gen(function* () {
-    const { suggest } = yield* Connection
+    const { open, suggest } = yield* Connection
     const { sightings } = yield* Discovery
     const { peers } = yield* NodeConfig
+    yield* open
     const follow = makeFollow(suggest)
     yield* sightings.pipe(
       // A goodbye can be forged by anyone: the link says when a peer is gone.

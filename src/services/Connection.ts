@@ -46,6 +46,11 @@ export interface ChangedKey {
 export class Connection extends Context.Service<
   Connection,
   {
+    /**
+     * Sessions that peers ask for begin from now on; links that came before wait. Said once everything that listens to
+     * frames does, so that none is lost on a node that takes long to start.
+     */
+    readonly open: Effect.Effect<void>
     /** Dials what a person typed, keeps the peer that answers as wanted, and returns it once the session is up. */
     readonly add: (address: string) => Effect.Effect<PeerId, MalformedAddress | DialError | SessionError>
     /** Someone who claims to be `id` may be at `address`: dial it if that peer is wanted and not connected. */

@@ -59,6 +59,7 @@ const run = Effect.fnUntraced(function* (
     Effect.provide(context),
     Scope.provide(scope)
   )
+  yield* connection.open
   const { id } = Context.get(context, Identity)
   return {
     name,

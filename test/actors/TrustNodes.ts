@@ -60,6 +60,7 @@ export const start = Effect.fnUntraced(function* (node: SimulatedNode, options: 
     Layer.fresh
   )
   const context = yield* Layer.build(whole).pipe(Scope.provide(scope))
+  yield* Context.get(context, Connection).open
   const events: Array<Event> = []
   yield* Context.get(context, Events).stream.pipe(
     Stream.runForEach((event) => Effect.sync(() => void events.push(event))),

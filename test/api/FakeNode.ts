@@ -113,6 +113,7 @@ const connection = Layer.effect(
     const registry = yield* PeerRegistry
     const asked = yield* Asked
     return {
+      open: Effect.void,
       add: Effect.fnUntraced(function* (text: string) {
         const address = yield* Effect.fromResult(parse(text))
         if (address.host === "192.0.2.3") {
