@@ -170,13 +170,14 @@ export const make = Effect.gen(function* () {
     return id
   })
 
-  const suggest = Effect.fn("Connection.suggest")(function* (id: PeerId, address: Address) {
-    // Most announcements are of those that we talk with, at the addresses that we know.
-    if (roster.get(id)?.isAt(address) === true) return
+  const follow = Effect.fn("Connection.suggest")(function* (id: PeerId, address: Address) {
     if (id === identity.id || Deferred.isDoneUnsafe(stopping) || (yield* registry.isRemoved(id))) return
     const actor = yield* admit(id, "heard")
     if (typeof actor !== "string") actor.suggest(address)
   })
+
+  const suggest: Connection["Service"]["suggest"] = (id, address) =>
+    roster.get(id)?.isAt(address) === true ? Effect.void : follow(id, address)
 
   const reach = Effect.fn("Connection.reach")(function* (id: PeerId, addresses: ReadonlyArray<Address>) {
     const name = short(id)

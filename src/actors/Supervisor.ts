@@ -7,10 +7,11 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
-import * as Stream from "effect/Stream"
 import { limits, NodeConfig } from "../config.ts"
 import { type Address, format } from "../schema/Address.ts"
 import { Connection } from "../services/Connection.ts"
@@ -53,12 +54,10 @@ const recall = Effect.fn("Supervisor.recall")(function* () {
 })
 
 /** Suggests who was heard, unless too many new ones are; one line in a minute says so. */
-const makeFollow = (suggest: Connection["Service"]["suggest"]) => {
+const makeFollow = (clock: Clock.Clock, suggest: Connection["Service"]["suggest"]) => {
   const hearsay = new Hearsay()
   const offences = new OffenceLog({ every: Duration.minutes(1), addressesMax: 1 })
-  return Effect.fnUntraced(function* ({ address, id }: Sighting) {
-    const now = yield* Clock.monotonicTimeNanos
-    if (hearsay.isFollowed(id, address, Number(now / 1_000_000n))) return yield* suggest(id, address)
+  const leaveOut = Effect.fnUntraced(function* (address: Address, now: bigint) {
     yield* Metrics.count(Metrics.newcomersLeftOut, {})
     const suppressed = offences.note("all", now)
     if (suppressed === undefined) return
@@ -66,21 +65,31 @@ const makeFollow = (suggest: Connection["Service"]["suggest"]) => {
       Effect.annotateLogs({ address: address.host, suppressed })
     )
   })
+  return ({ address, id }: Sighting): Effect.Effect<void> => {
+    const now = clock.monotonicTimeNanosUnsafe()
+    return hearsay.isFollowed(id, address, Number(now / 1_000_000n)) ? suggest(id, address) : leaveOut(address, now)
+  }
 }
 
 export const layer: Layer.Layer<never, never, Connection | Discovery | PeerRegistry | NodeConfig> = Layer.effectDiscard(
   Effect.gen(function* () {
     const { open, suggest } = yield* Connection
-    const { sightings } = yield* Discovery
+    const { watch } = yield* Discovery
     const { peers } = yield* NodeConfig
     yield* open
-    const follow = makeFollow(suggest)
-    yield* sightings.pipe(
-      // A goodbye can be forged by anyone: the link says when a peer is gone.
-      Stream.filter((sighting) => sighting.kind === "here"),
-      Stream.runForEach(follow),
-      Effect.forkScoped({ startImmediately: true })
+    const follow = makeFollow(yield* Clock.Clock, suggest)
+    const suggestions = yield* Effect.acquireRelease(
+      Queue.sliding<Effect.Effect<void>>(limits.discoveredMax),
+      Queue.shutdown
     )
+    yield* Queue.take(suggestions).pipe(Effect.flatten, Effect.forever, Effect.forkScoped)
+    yield* watch((sighting) => {
+      // A goodbye can be forged by anyone: the link says when a peer is gone.
+      if (sighting.kind === "goodbye") return
+      const suggestion = follow(sighting)
+      // Most are of peers that are connected, and so are done with.
+      if (!Exit.isExit(suggestion)) Queue.offerUnsafe(suggestions, suggestion)
+    })
     yield* Effect.forkScoped(recall())
     yield* Effect.forEach(peers, (address) => Effect.forkScoped(keepDialling(address)), { discard: true })
   })

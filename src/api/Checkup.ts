@@ -5,7 +5,6 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
 import { constants, readFileSync } from "node:fs"
 import * as fs from "node:fs/promises"
 import { createServer } from "node:net"
@@ -172,28 +171,25 @@ export const ofNode = Effect.gen(function* () {
   const registry = yield* PeerRegistry
   const transport = yield* Transport
   const { list: open } = yield* Alarms
-  const seconds = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e9)
-  const began = yield* seconds
+  const clock = yield* Clock.Clock
+  const seconds = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e9
+  const began = seconds()
   /** Since when, and when last, each was heard; the one heard longest ago first. */
   const heard = new Map<string, { readonly sighting: Sighting; readonly since: number; readonly last: number }>()
-  yield* discovery.sightings.pipe(
-    Stream.runForEach((sighting) =>
-      Effect.map(seconds, (now) => {
-        const known = heard.get(sighting.id)
-        heard.delete(sighting.id)
-        if (sighting.kind === "goodbye") return
-        const since = known !== undefined && now - known.last < recent ? known.since : now
-        heard.set(sighting.id, { sighting, since, last: now })
-        const [oldest] = heard.keys()
-        if (heard.size > limits.discoveredMax && oldest !== undefined) heard.delete(oldest)
-      })
-    ),
-    Effect.forkScoped({ startImmediately: true })
-  )
+  yield* discovery.watch((sighting) => {
+    const now = seconds()
+    const known = heard.get(sighting.id)
+    heard.delete(sighting.id)
+    if (sighting.kind === "goodbye") return
+    const since = known !== undefined && now - known.last < recent ? known.since : now
+    heard.set(sighting.id, { sighting, since, last: now })
+    const [oldest] = heard.keys()
+    if (heard.size > limits.discoveredMax && oldest !== undefined) heard.delete(oldest)
+  })
 
   /** Heard for a while, and still not connected though it is dialled. */
   const unreached = Effect.gen(function* () {
-    const now = yield* seconds
+    const now = seconds()
     const peers = yield* registry.list
     return peers
       .filter((peer) => peer.state === "connecting" || peer.state === "away")
@@ -208,7 +204,7 @@ export const ofNode = Effect.gen(function* () {
   const findings = Effect.gen(function* (): Effect.fn.Return<ReadonlyArray<Finding>> {
     const report = yield* discovery.report
     const node = diagnoseNode({
-      uptimeSeconds: (yield* seconds) - began,
+      uptimeSeconds: seconds() - began,
       port: transport.port,
       wantedPort: config.port,
       discoveryPort: config.discoveryPort,

@@ -53,7 +53,10 @@ export class Connection extends Context.Service<
     readonly open: Effect.Effect<void>
     /** Dials what a person typed, keeps the peer that answers as wanted, and returns it once the session is up. */
     readonly add: (address: string) => Effect.Effect<PeerId, MalformedAddress | DialError | SessionError>
-    /** Someone who claims to be `id` may be at `address`: dial it if that peer is wanted and not connected. */
+    /**
+     * Someone who claims to be `id` may be at `address`: dial it if that peer is wanted and not connected. Where it is
+     * connected at that address now, which most announcements are about, this is `Effect.void` itself.
+     */
     readonly suggest: (id: PeerId, address: Address) => Effect.Effect<void>
     /**
      * Returns once there is a session with this very peer, which is kept as wanted from now on; dials it at these

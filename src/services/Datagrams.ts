@@ -55,6 +55,13 @@ export interface Sender {
   readonly send: (payload: Uint8Array, to: Endpoint) => Effect.Effect<void, DatagramError>
 }
 
+/**
+ * What is done about a datagram. It is called at once for each and must be quick; the effect that it returns is run in
+ * turn with those of others, and while one is slow the others wait in a bounded buffer, then are dropped. Where there
+ * is nothing more to do, `Effect.void` itself costs nothing.
+ */
+export type Receive = (datagram: Datagram) => Effect.Effect<void>
+
 export class Datagrams extends Context.Service<
   Datagrams,
   {
@@ -62,18 +69,14 @@ export class Datagrams extends Context.Service<
     readonly interfaces: Effect.Effect<ReadonlyArray<Interface>>
     /**
      * Hears the discovery port, which processes of one machine share: what is broadcast or multicast on any of the
-     * machine's interfaces, those that come later included. `receive` runs for each datagram in turn and must be
-     * quick: what comes meanwhile waits in a bounded buffer, then is dropped. Ends with the scope.
+     * machine's interfaces, those that come later included. Ends with the scope.
      */
-    readonly listen: (
-      port: number,
-      receive: (datagram: Datagram) => Effect.Effect<void>
-    ) => Effect.Effect<void, DatagramError, Scope.Scope>
+    readonly listen: (port: number, receive: Receive) => Effect.Effect<void, DatagramError, Scope.Scope>
     /** Opens an interface for sending to nodes that listen on `port`; `receive` gets the unicast replies. */
     readonly open: (
       from: Interface,
       port: number,
-      receive: (datagram: Datagram) => Effect.Effect<void>
+      receive: Receive
     ) => Effect.Effect<Sender, DatagramError, Scope.Scope>
     /** How many datagrams arrived so far and were handed to nobody: too long, or more than the buffer held. */
     readonly dropped: Effect.Effect<number>

@@ -1,8 +1,8 @@
 /**
  * Datagrams over this machine's own network: UDP by node:dgram, interfaces by node:os.
  *
- * Each socket has a fiber that hands over what arrives, one datagram at a time, from a bounded buffer. Socket, fiber
- * and multicast memberships end with the scope they were opened in.
+ * Each socket has an inbox for what arrives. Socket, inbox and multicast memberships end with the scope they were
+ * opened in.
  */
 import * as Dgram from "node:dgram"
 import * as Os from "node:os"
@@ -12,14 +12,11 @@ import * as Layer from "effect/Layer"
 import * as IpNetwork from "effect/net/IpNetwork"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Predicate from "effect/Predicate"
-import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
-import { datagramMaxBytes, multicastGroups } from "../schema/Announcement.ts"
+import { multicastGroups } from "../schema/Announcement.ts"
 import { ArrivalBudget } from "./ArrivalBudget.ts"
-import { type Datagram, DatagramError, Datagrams, type Endpoint, type Interface } from "./Datagrams.ts"
-
-/** Datagrams that wait on one socket while another is handled; more are dropped and counted. */
-const bufferMax = 512
+import { makeInbox } from "./DatagramInbox.ts"
+import { type Datagram, DatagramError, Datagrams, type Endpoint, type Interface, type Receive } from "./Datagrams.ts"
 
 /**
  * A thousand nodes that announce themselves every 5 s, each heard by four ways, are 800 a second; a host that runs
@@ -36,8 +33,6 @@ const renewEvery = Duration.seconds(2)
 
 /** Routers do not carry announcements: those who hear them dial the source address, which is good on this link only. */
 const multicastTtl = 1
-
-type Receive = (datagram: Datagram) => Effect.Effect<void>
 
 /** The address that reaches every host of the interface's IPv4 subnet, or null where a subnet has none. */
 export const broadcastAddress = (of: Interface): string | null => {
@@ -143,24 +138,12 @@ const make = Effect.sync(() => {
   )
 
   const openSocket = Effect.fnUntraced(function* (options: SocketOptions, receive: Receive) {
-    const queue = yield* Effect.acquireRelease(Queue.dropping<Datagram | DatagramError>(bufferMax), Queue.shutdown)
+    const inbox = yield* makeInbox(receive)
     const arrived = (what: Datagram | DatagramError) => {
-      const isUnwanted =
-        !(what instanceof DatagramError) &&
-        (what.payload.length > datagramMaxBytes || !budget.take(what.from.host, performance.now()))
-      if (isUnwanted || !Queue.offerUnsafe(queue, what)) dropped++
+      if (what instanceof DatagramError) return void inbox.next(Effect.logDebug(what.message))
+      if (!budget.take(what.from.host, performance.now()) || !inbox.hear(what)) dropped++
     }
-    const socket = yield* Effect.acquireRelease(bind(options, arrived), close)
-    const handle = (what: Datagram | DatagramError) =>
-      what instanceof DatagramError ? Effect.logDebug(what.message) : receive(what)
-    yield* Queue.take(queue).pipe(
-      Effect.flatMap(handle),
-      // One datagram that its receiver cannot bear must not deafen the node.
-      Effect.catchDefect((defect) => Effect.logError("A datagram was not handled", defect)),
-      Effect.forever,
-      Effect.forkScoped
-    )
-    return socket
+    return yield* Effect.acquireRelease(bind(options, arrived), close)
   })
 
   /** Joins our group on every interface, again and again. What fails on one never stops the others. */

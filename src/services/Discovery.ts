@@ -10,7 +10,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as PubSub from "effect/PubSub"
+import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -19,7 +19,7 @@ import type { Address } from "../schema/Address.ts"
 import { type Announcement, encode } from "../schema/Announcement.ts"
 import type { Instance } from "../schema/Id.ts"
 import type { PeerId } from "../schema/PeerId.ts"
-import { type Datagram, type DatagramError, Datagrams, type Endpoint } from "./Datagrams.ts"
+import { type DatagramError, Datagrams, type Endpoint, type Receive } from "./Datagrams.ts"
 import { makeOutlets, type Outlet, type Outlets } from "./DiscoveryOutlets.ts"
 import * as State from "./DiscoveryState.ts"
 import { Events } from "./Events.ts"
@@ -52,7 +52,9 @@ export interface InterfaceReport {
 export class Discovery extends Context.Service<
   Discovery,
   {
-    /** Every sighting from now on; a subscriber that is too slow loses the oldest. */
+    /** Tells of every sighting from now on until the scope ends, at once; the listener must be quick. */
+    readonly watch: (listener: (sighting: Sighting) => void) => Effect.Effect<void, never, Scope.Scope>
+    /** The same as a stream; a subscriber that is too slow loses the oldest. */
     readonly sightings: Stream.Stream<Sighting>
     /** Announces at once on every interface, as after a network change. */
     readonly announce: Effect.Effect<void>
@@ -87,6 +89,7 @@ const saidMax = 256
 const now = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
 const silent = Discovery.of({
+  watch: () => Effect.void,
   sightings: Stream.never,
   announce: Effect.void,
   report: Effect.succeed({ interfaces: [], dropped: 0, deaf: "discovery is off" })
@@ -96,8 +99,17 @@ const makeDiscovery = Effect.gen(function* () {
   const config = yield* NodeConfig
   if (!config.discovery) return silent
   const datagrams = yield* Datagrams
-  const sightings = yield* PubSub.sliding<Sighting>(limits.discoveredMax)
-  const hearing = yield* makeHearing(sightings)
+  const watchers = new Set<(sighting: Sighting) => void>()
+  const hearing = yield* makeHearing((sighting) => {
+    for (const tell of watchers) tell(sighting)
+  })
+  const watch: Discovery["Service"]["watch"] = (listener) => {
+    const tell = (sighting: Sighting) => listener(sighting)
+    return Effect.acquireRelease(
+      Effect.sync(() => watchers.add(tell)),
+      () => Effect.sync(() => watchers.delete(tell))
+    )
+  }
 
   const self = yield* Identity
   const { port } = yield* Transport
@@ -132,7 +144,11 @@ const makeDiscovery = Effect.gen(function* () {
   }
 
   return Discovery.of({
-    sightings: Stream.fromPubSub(sightings),
+    watch,
+    sightings: Stream.callback<Sighting>((queue) => watch((sighting) => void Queue.offerUnsafe(queue, sighting)), {
+      bufferSize: limits.discoveredMax,
+      strategy: "sliding"
+    }),
     announce: Effect.andThen(outlets.check, outlets.broadcast("announce")),
     report: Effect.gen(function* () {
       const interfaces = outlets.report()
@@ -143,7 +159,8 @@ const makeDiscovery = Effect.gen(function* () {
 })
 
 /** What is done with what is heard. */
-const makeHearing = Effect.fnUntraced(function* (sightings: PubSub.PubSub<Sighting>) {
+const makeHearing = Effect.fnUntraced(function* (saw: (sighting: Sighting) => void) {
+  const clock = yield* Clock.Clock
   const self = yield* Identity
   const events = yield* Events
   const newcomers = new State.Newcomers(limits.discoveredMax)
@@ -161,31 +178,32 @@ const makeHearing = Effect.fnUntraced(function* (sightings: PubSub.PubSub<Sighti
   })
 
   /** `own`: the outlet whose own socket got it; none where it came by the shared port. */
-  const receive = (own: Outlet | null, outlets: Outlets) =>
-    Effect.fnUntraced(function* (datagram: Datagram) {
+  const receive =
+    (own: Outlet | null, outlets: Outlets): Receive =>
+    (datagram) => {
       const meaning = meanings.of(datagram)
-      if (meaning._tag === "Own") return
-      if (meaning._tag === "Clone") return yield* alarm(datagram.from)
+      if (meaning._tag === "Own") return Effect.void
+      if (meaning._tag === "Clone") return alarm(datagram.from)
       if (meaning._tag === "Nothing") {
         dropped++
-        return
+        return Effect.void
       }
       const { announcement, sighting } = meaning
       const { host } = datagram.from
       const via = own ?? outlets.towards(host)
       if (via !== undefined) via.heard++
       if (own !== null) own.answered++
-      if (newcomers.hear(announcement, host, yield* now)) {
-        yield* outlets.answer(via, { host, port: announcement.reply })
-      }
-      yield* PubSub.publish(sightings, sighting)
-    })
+      const now = Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
+      saw(sighting)
+      if (!newcomers.hear(announcement, host, now)) return Effect.void
+      return outlets.answer(via, { host, port: announcement.reply })
+    }
 
   return { receive, dropped: () => dropped }
 })
 
 /** The shared discovery port, tried again for as long as it cannot be opened. */
-const makeEar = Effect.fnUntraced(function* (receive: (datagram: Datagram) => Effect.Effect<void>) {
+const makeEar = Effect.fnUntraced(function* (receive: Receive) {
   const { discoveryPort } = yield* NodeConfig
   const datagrams = yield* Datagrams
   const parent = yield* Effect.scope

@@ -13,14 +13,7 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { limits, NodeConfig } from "../config.ts"
 import type { Announcement } from "../schema/Announcement.ts"
-import {
-  type Datagram,
-  type DatagramError,
-  Datagrams,
-  type Endpoint,
-  type Interface,
-  type Sender
-} from "./Datagrams.ts"
+import { type DatagramError, Datagrams, type Endpoint, type Interface, type Receive, type Sender } from "./Datagrams.ts"
 import type { InterfaceReport } from "./Discovery.ts"
 import * as State from "./DiscoveryState.ts"
 
@@ -69,7 +62,7 @@ const shown = ({ name, address, sent, heard, answered }: Outlet): InterfaceRepor
 /** `say`: a datagram of this kind that names this reply port. `receive`: what to do with unicast to an outlet. */
 export const makeOutlets = Effect.fnUntraced(function* (
   say: (kind: Announcement["kind"], reply: number) => Uint8Array,
-  receive: (own: Outlet, outlets: Outlets) => (datagram: Datagram) => Effect.Effect<void>
+  receive: (own: Outlet, outlets: Outlets) => Receive
 ) {
   const { discoveryPort } = yield* NodeConfig
   const datagrams = yield* Datagrams

@@ -3,31 +3,26 @@
  * conditions say, by chances drawn from the seed. Broadcast and multicast reach every card of the segment, the
  * sender's own machine too; nodes of one machine share the discovery port and each hears all of it.
  *
- * Each socket has a fiber that hands over what arrives from a bounded buffer; both end with the socket's scope.
+ * Each socket has an inbox for what arrives; both end with the socket's scope.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Queue from "effect/Queue"
-import { datagramMaxBytes, multicastGroups } from "../schema/Announcement.ts"
+import { multicastGroups } from "../schema/Announcement.ts"
+import { makeInbox } from "../services/DatagramInbox.ts"
 import {
-  type Datagram,
   DatagramError,
   Datagrams,
   type Endpoint,
   type Interface,
+  type Receive,
   type Sender
 } from "../services/Datagrams.ts"
 import type { DatagramSocket, Medium } from "./Medium.ts"
 import type { SimulatedRandom } from "./SimulatedRandom.ts"
 import { ephemeralFirst, type Host, isIp, notice, type Place, zoned } from "./Topology.ts"
 
-/** Datagrams that wait while one is handled; more are dropped and counted. */
-const bufferMax = 512
-
 /** A datagram that is overtaken takes up to this many latencies more. */
 const overtaken = 10
-
-type Receive = (datagram: Datagram) => Effect.Effect<void>
 
 /** The IPv4 address that reaches every host of a /16, or of the loopback's /8. */
 const broadcastAddress = (of: Interface): string =>
@@ -46,24 +41,18 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host, ran
   let dropped = 0
 
   const openSocket = Effect.fnUntraced(function* (port: number, address: string | null, receive: Receive) {
-    const queue = yield* Effect.acquireRelease(Queue.dropping<Datagram>(bufferMax), Queue.shutdown)
+    const inbox = yield* makeInbox(receive)
     const socket: DatagramSocket = {
       port,
       address,
       receive: (datagram) =>
         notice(host, () => {
-          if (datagram.payload.length > datagramMaxBytes || !isAlive() || !Queue.offerUnsafe(queue, datagram)) dropped++
+          if (!isAlive() || !inbox.hear(datagram)) dropped++
         })
     }
     yield* Effect.acquireRelease(
       Effect.sync(() => sockets.add(socket)),
       () => Effect.sync(() => sockets.delete(socket))
-    )
-    yield* Queue.take(queue).pipe(
-      Effect.flatMap(receive),
-      Effect.catchDefect((defect) => Effect.logError("A datagram was not handled", defect)),
-      Effect.forever,
-      Effect.forkScoped
     )
   })
 

@@ -24,6 +24,8 @@ export const beginning = 1_893_456_000_000
 export class SimulatedTime implements Clock.Clock {
   readonly #plan = new Plan()
   #now = 0
+  /** What was planned and has happened. */
+  happened = 0
 
   /** Microseconds since the world began. */
   get now(): number {
@@ -46,7 +48,10 @@ export class SimulatedTime implements Clock.Clock {
     if (next === undefined || next > end) return false
     this.#now = next
     // What is to happen at one time happens at once: nobody in this world could tell which came first.
-    while (this.#plan.next === next) this.#plan.take()?.()
+    while (this.#plan.next === next) {
+      this.happened++
+      this.#plan.take()?.()
+    }
     return true
   }
 
@@ -69,6 +74,8 @@ class Tasks implements Scheduler.Scheduler, Scheduler.SchedulerDispatcher {
   readonly executionMode = "async"
   #tasks: Array<() => void> = []
   #at = 0
+  /** Tasks that were run. */
+  run = 0
 
   shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
     return fiber.currentOpCount >= fiber.cache.maxOpsBeforeYield
@@ -85,6 +92,7 @@ class Tasks implements Scheduler.Scheduler, Scheduler.SchedulerDispatcher {
   flush(): void {
     for (let task = this.#tasks[this.#at]; task !== undefined; task = this.#tasks[this.#at]) {
       this.#at++
+      this.run++
       task()
     }
     this.#tasks = []
@@ -92,11 +100,13 @@ class Tasks implements Scheduler.Scheduler, Scheduler.SchedulerDispatcher {
   }
 }
 
-/** Counts the fibers that live. */
+/** Counts the fibers that live, and those that ever did. */
 class Census implements FiberRuntimeMetricsService {
   alive = 0
+  started = 0
   recordFiberStart(): void {
     this.alive++
+    this.started++
   }
   recordFiberEnd(): void {
     this.alive--
@@ -115,13 +125,25 @@ export interface Options {
   readonly onMoment?: () => void
 }
 
+/** What has happened in a world since it began: how much there was to do. */
+export interface Toll {
+  /** Timers that ran out, and arrivals on networks. */
+  readonly events: number
+  /** Times that a fiber went on by way of the scheduler. */
+  readonly turns: number
+  readonly fibers: number
+}
+
 /** What is alive in the world an effect runs in. Outside of one, nothing. */
 export const Alive = Context.Reference<{
   /** Fibers, that of the reader included. */
   readonly fibers: () => number
   /** Timers, and what is under way on networks. */
   readonly planned: () => number
-}>("kith/testing/Alive", { defaultValue: () => ({ fibers: () => 0, planned: () => 0 }) })
+  readonly toll: () => Toll
+}>("kith/testing/Alive", {
+  defaultValue: () => ({ fibers: () => 0, planned: () => 0, toll: () => ({ events: 0, turns: 0, fibers: 0 }) })
+})
 
 /**
  * Runs an effect in a world of its own and returns how it ended. `Effect.sleep` in it lets simulated time pass.
@@ -136,7 +158,11 @@ export const runExit = <A, E>(effect: Effect.Effect<A, E>, options: Options = {}
     Context.add(Scheduler.Scheduler, tasks),
     Context.add(References.TracerEnabled, false),
     Context.add(FiberRuntimeMetrics, census),
-    Context.add(Alive, { fibers: () => census.alive, planned: () => time.planned })
+    Context.add(Alive, {
+      fibers: () => census.alive,
+      planned: () => time.planned,
+      toll: () => ({ events: time.happened, turns: tasks.run, fibers: census.started })
+    })
   )
   const fiber = Effect.runForkWith(services)(effect)
   while (true) {

@@ -3,7 +3,6 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as Supervisor from "../../src/actors/Supervisor.ts"
@@ -96,9 +95,10 @@ describe("a flood", () => {
 describe("the supervisor", () => {
   /** Sightings that a test makes up, for a node and its settings. */
   const supervise = Effect.fnUntraced(function* (node: Node, settings: Partial<NodeConfig["Service"]>) {
-    const sightings = yield* PubSub.bounded<Sighting>(16)
+    const watchers: Array<(sighting: Sighting) => void> = []
     const discovery = Layer.succeed(Discovery, {
-      sightings: Stream.fromPubSub(sightings),
+      watch: (listener) => Effect.sync(() => void watchers.push(listener)),
+      sightings: Stream.never,
       announce: Effect.void,
       report: Effect.succeed({ interfaces: [], dropped: 0, deaf: null })
     })
@@ -109,7 +109,7 @@ describe("the supervisor", () => {
         Layer.provide(NodeConfig.layer({ name: node.name, dataDir: "/nowhere", ...settings }))
       )
     )
-    return (sighting: Sighting) => PubSub.publish(sightings, sighting)
+    return (sighting: Sighting) => Effect.sync(() => watchers.forEach((tell) => tell(sighting)))
   })
 
   it.effect("suggests whom discovery hears, and lets no forged goodbye do anything", () =>

@@ -89,6 +89,7 @@ const transport = Layer.succeed(Transport, {
 })
 
 const discovery = Layer.succeed(Discovery, {
+  watch: () => Effect.void,
   sightings: Stream.empty,
   announce: Effect.void,
   report: Effect.succeed({

@@ -2,6 +2,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { announcementBytes } from "../../src/schema/Announcement.ts"
 import type { Sighting } from "../../src/services/Discovery.ts"
@@ -44,6 +47,19 @@ describe("two nodes", () => {
       assert.deepInclude(a.heard[0], { kind: "here", name: "Bob" })
       assert.isTrue(a.heard.every(({ address }) => address.port === 7002))
       assert.isTrue(b.heard.every(({ address, name }) => address.port === 7001 && name === "Alice"))
+    })
+  )
+
+  it.effect("are told of as a stream too, from now on", () =>
+    Effect.gen(function* () {
+      const network = yield* SimulatedNetwork.make({ seed: 1 })
+      const a = yield* start(network.host("alice"))
+      yield* TestClock.adjust("1 minute")
+      const first = yield* Effect.forkChild(Stream.runHead(a.discovery.sightings), { startImmediately: true })
+      const b = yield* start(network.host("bob"))
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(Option.getOrThrow(yield* Fiber.join(first)), a.heard[0])
+      yield* b.stop
     })
   )
 

@@ -64,9 +64,9 @@ export const startNode = Effect.fnUntraced(function* (options: NodeOptions) {
   const events: Array<Event> = []
   const hear = (sighting: Sighting) => {
     heard.push(sighting)
-    return Queue.offer(sightings, sighting)
+    Queue.offerUnsafe(sightings, sighting)
   }
-  yield* Stream.runForEach(discovery.sightings, hear).pipe(Effect.forkIn(scope, { startImmediately: true }))
+  yield* Scope.provide(discovery.watch(hear), scope)
   yield* Stream.runForEach(Context.get(context, Events).stream, (event) => Effect.sync(() => events.push(event))).pipe(
     Effect.forkIn(scope, { startImmediately: true })
   )
