@@ -101,9 +101,16 @@ export const limits = {
   linksMax: 4096,
   linksPerNetworkMax: 512,
   linksPerPeerMax: 64,
-  /** A quiet link is asked after this, and given up after `dead`: TCP itself would not notice for minutes. */
+  /**
+   * A quiet link is asked after `heartbeat`. After `doubtful` another is dialled beside it, since TCP asks ever more
+   * rarely and would come back long after the network has; after `dead` it is given up, so that a person sees that
+   * within 15 s. Wi-Fi that hesitates for a few seconds costs nothing.
+   */
   heartbeat: Duration.seconds(5),
-  dead: Duration.seconds(15),
+  doubtful: Duration.seconds(9),
+  dead: Duration.seconds(14),
+  /** Whoever is heard at a new place has to answer on the link that there is within this, or is dialled there. */
+  probe: Duration.seconds(1),
   /** Waits between dials of a wanted peer. */
   redialFirst: Duration.millis(200),
   redialMax: Duration.seconds(30),

@@ -10,7 +10,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberHandle from "effect/FiberHandle"
+import * as Fiber from "effect/Fiber"
 import * as FiberMap from "effect/FiberMap"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
@@ -60,6 +60,8 @@ export interface PeerActor {
   /** Waits until there is a session. */
   readonly connected: Effect.Effect<unknown>
   readonly addresses: () => ReadonlyArray<Address>
+  /** This machine has lost an address; its links that spoke from there are doubted. */
+  readonly strand: (host: string) => void
   /** There is a session, this address is known, and a suggestion of it would change nothing. */
   readonly isAt: (address: Address) => boolean
   /** There was a session once. */
@@ -164,12 +166,32 @@ export const make = Effect.fnUntraced(function* (id: PeerId, node: Surroundings)
     return yield* turns.withPermit(dialAny(transport, addresses, { protocol: "kith/1", expect: id, each, other }))
   })
 
+  /** Until something is heard on a link, or it is over. */
+  const heard = ({ session, silent }: PeerLinks.LinkHandle) =>
+    Effect.raceFirst(session?.heard ?? Effect.never, Deferred.await(silent))
+
+  /** Asks, and waits for the answer in two halves: between them an answer that is here can be read, however busy we are. */
+  const probe = Effect.fnUntraced(function* (link: number) {
+    const handle = links.get(link)
+    if (handle === undefined) return
+    const answer = yield* Effect.forkChild(heard(handle), { startImmediately: true })
+    yield* handle.session?.ping ?? Effect.void
+    for (const _half of [1, 2]) yield* Effect.timeoutOption(Fiber.join(answer), Duration.times(limits.probe, 0.5))
+    if (answer.pollUnsafe() === undefined) yield* tell({ _tag: "Doubtful", link })
+  })
+
+  const listen = Effect.fnUntraced(function* (link: number) {
+    const handle = links.get(link)
+    if (handle !== undefined) yield* heard(handle)
+    yield* tell({ _tag: "Answered", link })
+  })
+
   const act = Effect.fnUntraced(function* (action: PeerState.PeerAction, life: Life) {
     switch (action._tag) {
       case "Dial":
         yield* FiberMap.run(
-          life.dials,
-          action.link,
+          life.tasks,
+          `dial ${action.link}`,
           // Its end was told to this actor, and why was logged where it was decided.
           dial(action).pipe(Effect.scoped, Effect.ignore)
         )
@@ -189,15 +211,20 @@ export const make = Effect.fnUntraced(function* (id: PeerId, node: Surroundings)
       case "Close":
         return yield* links.close(action.link, action.reason)
       case "Probe":
-        return yield* current?.session?.ping ?? Effect.void
+        yield* FiberMap.run(life.tasks, `probe ${action.link}`, probe(action.link), { onlyIfMissing: true })
+        return
+      case "Listen":
+        yield* FiberMap.run(life.tasks, `listen ${action.link}`, listen(action.link))
+        return
       case "Wait":
-        yield* FiberHandle.run(
-          life.timer,
+        yield* FiberMap.run(
+          life.tasks,
+          "wait",
           Effect.flatMap(jittered(action.attempt), Effect.sleep).pipe(Effect.andThen(tell({ _tag: "Retry" })))
         )
         return
       case "StopWaiting":
-        return yield* FiberHandle.clear(life.timer)
+        return yield* FiberMap.remove(life.tasks, "wait")
       case "Alarm": {
         const text = `another node runs with the identity of this one: ${short(id)} now talks to it. Was the data directory copied?`
         yield* Effect.logError("Another node runs with our identity; this peer is not dialled any more.")
@@ -230,7 +257,7 @@ export const make = Effect.fnUntraced(function* (id: PeerId, node: Surroundings)
   }
 
   const life = Effect.gen(function* () {
-    const life: Life = { dials: yield* FiberMap.make<number>(), timer: yield* FiberHandle.make() }
+    const life: Life = { tasks: yield* FiberMap.make<string>() }
     // When a life ends nobody decides about its links any more. Runs before the fibers above are interrupted.
     yield* Effect.addFinalizer(() => links.closeAll("shutdown"))
     yield* follow(PeerState.begin(state), life)
@@ -295,6 +322,11 @@ export const make = Effect.fnUntraced(function* (id: PeerId, node: Surroundings)
     session: () => (current?.session?.isOpen() === true ? current.session : undefined),
     connected: isConnected.await,
     addresses: () => PeerState.addresses(state),
+    strand: (host) => {
+      if (current === undefined || current.session?.link.local !== host) return
+      // Lost when the actor is busy: then the silence of the link tells.
+      Queue.offerUnsafe(mailbox, { _tag: "Doubtful", link: current.link })
+    },
     isAt: (address) => current?.session?.isOpen() === true && PeerState.isAt(state, address),
     isMet: () => state.met,
     isKept: () => isKept
@@ -302,8 +334,7 @@ export const make = Effect.fnUntraced(function* (id: PeerId, node: Surroundings)
   return actor
 })
 
-/** What one life owns. */
+/** What one life owns: its dials, its wait for the next one, and its questions whether a session lives. */
 interface Life {
-  readonly dials: FiberMap.FiberMap<number>
-  readonly timer: FiberHandle.FiberHandle
+  readonly tasks: FiberMap.FiberMap<string>
 }

@@ -250,6 +250,10 @@ export const make = Effect.gen(function* () {
   })
 
   yield* transport.accept("kith/1", inbound)
+  yield* (transport.lost ?? Stream.never).pipe(
+    Stream.runForEach((host) => Effect.sync(() => roster.all().forEach((actor) => actor.strand(host)))),
+    Effect.forkScoped({ startImmediately: true })
+  )
   yield* Effect.addFinalizer(() =>
     Deferred.succeed(stopping, undefined).pipe(
       Effect.andThen(

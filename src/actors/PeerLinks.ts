@@ -118,8 +118,9 @@ export const make = (options: LinksOptions) => {
     after: Effect.Effect<void>
   ) {
     const begin = Effect.andThen(after, inboxes.up(peer))
+    const silent = Effect.asVoid(tell({ _tag: "Doubtful", link: handle.link }))
     const exit = yield* Effect.exit(
-      Effect.interruptible(session.run({ begin, frame, complaint: complaint(session.link) }))
+      Effect.interruptible(session.run({ begin, frame, silent, complaint: complaint(session.link) }))
     )
     const end = Exit.isSuccess(exit) ? exit.value : broken(exit.cause)
     yield* inboxes.down(peer, end.reason)

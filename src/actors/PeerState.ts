@@ -10,6 +10,10 @@
  *   once it has decided to keep the link. So both sides see the links of one dialler in the same order.
  * - Of two crossed dials the one by the smaller id wins. Its dialler, while it waits for the answer, puts the other
  *   link off instead of choosing it and changing its mind: nobody hears of two sessions.
+ *
+ * A session that falls silent is doubted before it is given up: another link is dialled beside it, which takes its
+ * place if it comes first. So a peer with a new address, or behind a cable that was mended, is back at once, and a
+ * network that only hesitates loses nothing. In doubt links are judged as if there were no session.
  */
 import type { Address } from "../schema/Address.ts"
 import type { GoodbyeReason } from "../schema/Frame.ts"
@@ -53,6 +57,10 @@ export interface PeerState {
   /** It went away, or did not answer: dialling it again is no news. */
   readonly missed: boolean
   readonly current: (LinkFacts & { readonly since: number }) | null
+  /** The session's peer did not answer in time, or this machine lost the address it speaks from. */
+  readonly doubted: boolean
+  /** Where the peer was heard last that was not known when this session began: there it is if the session is dead. */
+  readonly hint: Address | null
   /** The link this machine asked for, until it is a session or over. */
   readonly dial: number | null
   readonly backingOff: boolean
@@ -81,6 +89,10 @@ export type PeerMessage =
   | ({ readonly _tag: "Established"; readonly address: Address } & LinkFacts)
   /** A link of any kind is over; told once for each. `reason` as in the Goodbye, or why it failed. */
   | { readonly _tag: "Over"; readonly link: number; readonly reason: string }
+  /** Nothing was heard on the link since the peer was asked, or this machine lost the address that it speaks from. */
+  | { readonly _tag: "Doubtful"; readonly link: number }
+  /** Something was heard on it after all. */
+  | { readonly _tag: "Answered"; readonly link: number }
   /** The wait is over. */
   | { readonly _tag: "Retry" }
   | { readonly _tag: "Stop"; readonly reason: GoodbyeReason }
@@ -102,8 +114,10 @@ export type PeerAction =
   /** Tell `Retry` after `backoff(attempt)`. */
   | { readonly _tag: "Wait"; readonly attempt: number }
   | { readonly _tag: "StopWaiting" }
-  /** Ask the session's peer whether it is there: a link that died on its side shows at once. */
+  /** Ask the session's peer whether it is there: a link that died on its side shows at once. Tell `Doubtful`. */
   | { readonly _tag: "Probe"; readonly link: number }
+  /** Tell `Answered` once anything is heard on it. */
+  | { readonly _tag: "Listen"; readonly link: number }
   /** Another node runs with our identity. */
   | { readonly _tag: "Alarm" }
 
@@ -124,6 +138,8 @@ export const initial = (options: {
   met: options.met ?? false,
   missed: false,
   current: null,
+  doubted: false,
+  hint: null,
   dial: null,
   backingOff: false,
   greeting: null,
@@ -139,6 +155,7 @@ export const initial = (options: {
 export const bereave = (state: PeerState): PeerState => ({
   ...state,
   current: null,
+  doubted: false,
   dial: null,
   backingOff: false,
   greeting: null,
@@ -161,7 +178,11 @@ export const addresses = (state: PeerState): ReadonlyArray<Address> => list(stat
 
 /** Whether a suggestion of this address would change nothing. */
 export const isAt = (state: PeerState, address: Address): boolean =>
-  state.current !== null && state.wanted && state.stopped === null && includes(state.candidates, address)
+  state.current !== null &&
+  !state.doubted &&
+  state.wanted &&
+  state.stopped === null &&
+  includes(state.candidates, address)
 
 /** The wait before the next dial, without jitter: after the first failure (or none) 200 ms, doubling up to 30 s. */
 export const backoff = (attempt: number, first: number, most: number): number =>
@@ -171,14 +192,14 @@ export const backoff = (attempt: number, first: number, most: number): number =>
 export const transition = (state: PeerState, message: PeerMessage, now: number): Step => {
   if (state.stopped !== null) return [state, afterStop(state.stopped, message)]
   switch (message._tag) {
-    case "Suggested": {
-      // While it is connected the order of its addresses tells nothing new, and would change with every announcement.
-      const learn = state.current === null ? hear : note
-      return suggested({ ...state, wanted: true, candidates: learn(state.candidates, message.address) }, now)
-    }
+    case "Suggested":
+      return isBare(state)
+        ? suggested({ ...state, wanted: true, candidates: hear(state.candidates, message.address) }, now)
+        : noted({ ...state, wanted: true }, message.address)
     case "Wanted": {
       const candidates = message.address === null ? state.candidates : hear(state.candidates, message.address)
-      return dialNow({ ...state, candidates, wanted: true, halted: false, missed: false, failures: 0 })
+      const next: PeerState = { ...state, candidates, wanted: true, halted: false, missed: false, failures: 0 }
+      return isBare(next) ? dialNow(next) : step(next)
     }
     case "Reached":
       return reached(state, message.link)
@@ -186,6 +207,10 @@ export const transition = (state: PeerState, message: PeerMessage, now: number):
       return established(state, message, now)
     case "Over":
       return over(state, message.link, message.reason, now)
+    case "Doubtful":
+      return state.current?.link === message.link && !state.doubted ? doubt(state, message.link) : step(state)
+    case "Answered":
+      return state.current?.link === message.link && state.doubted ? trust(state, message.link) : step(state)
     case "Retry":
       return state.backingOff ? dialIfIdle({ ...state, backingOff: false }) : [state, []]
     case "Stop":
@@ -198,7 +223,10 @@ const afterStop = (reason: GoodbyeReason, message: PeerMessage): ReadonlyArray<P
   return message._tag === "Established" ? [{ _tag: "Close", link: message.link, reason }] : []
 }
 
-const mayDial = (state: PeerState) => state.current === null && state.wanted && !state.halted
+/** It has no session, or one that is as good as none. */
+const isBare = (state: PeerState) => state.current === null || state.doubted
+
+const mayDial = (state: PeerState) => isBare(state) && state.wanted && !state.halted
 
 const dialIfIdle = (state: PeerState): Step => {
   const candidates = addresses(state)
@@ -216,6 +244,30 @@ const dialNow = (state: PeerState): Step => {
   return [next, [{ _tag: "StopWaiting" }, ...actions]]
 }
 
+/**
+ * It is heard elsewhere while it is connected: it has several addresses, or has moved, which its answer tells. The order
+ * of its addresses stays as it is, since it would change with every announcement.
+ */
+const noted = (state: PeerState, address: Address): Step => {
+  if (state.current === null || includes(state.candidates, address)) return step(state)
+  const next = { ...state, candidates: note(state.candidates, address), hint: address }
+  return [next, [{ _tag: "Probe", link: state.current.link }]]
+}
+
+const doubt = (state: PeerState, link: number): Step => {
+  const candidates = state.hint === null ? state.candidates : hear(state.candidates, state.hint)
+  return chain([{ ...state, doubted: true, hint: null, candidates }, [{ _tag: "Listen", link }]], dialIfIdle)
+}
+
+/** The session lives. While our Hello is out beside it, the other side may have chosen that link: its answer decides. */
+const trust = (state: PeerState, link: number): Step => {
+  if (state.greeting !== null) return [state, [{ _tag: "Listen", link }]]
+  const actions: Array<PeerAction> = []
+  if (state.backingOff) actions.push({ _tag: "StopWaiting" })
+  if (state.dial !== null) actions.push({ _tag: "CancelDial", link: state.dial })
+  return [{ ...state, doubted: false, dial: null, backingOff: false }, actions]
+}
+
 const suggested = (state: PeerState, now: number): Step => {
   if (!state.backingOff) return dialIfIdle(state)
   return now - state.cutAt < cutEvery ? [state, []] : dialNow({ ...state, cutAt: now })
@@ -227,7 +279,7 @@ const wait = (state: PeerState): Step =>
     : [state, []]
 
 const reached = (state: PeerState, link: number): Step => {
-  if (state.current !== null) {
+  if (!isBare(state)) {
     return [{ ...state, dial: state.dial === link ? null : state.dial }, [{ _tag: "Drop", link }]]
   }
   if (state.greeting === null) return [{ ...state, greeting: link }, [{ _tag: "Greet", link }]]
@@ -248,17 +300,15 @@ const established = (before: PeerState, message: Established, now: number): Step
     dial: before.dial === link ? null : before.dial
   }
   const { current } = state
-  if (current === null) {
+  if (current === null || state.doubted) {
     // Our own dial is out, and will win if it is answered: choosing this one now would mean changing our mind.
     const isPutOff = state.greeting !== null && side === "accepted" && state.self < state.peer
-    return isPutOff ? defer(state, facts) : adopt(state, facts, now, [])
+    return isPutOff ? defer(state, facts) : adopt(state, facts, now)
   }
-  if (instance !== current.instance) return adopt(state, facts, now, [close(current.link, "replaced")])
+  if (instance !== current.instance) return adopt(state, facts, now)
   const isNewer = side === "accepted" && now - current.since >= crossedWithin
   const wins = side === current.side || isNewer || (side === "dialled") === state.self < state.peer
-  return wins
-    ? adopt(state, facts, now, [close(current.link, "duplicate")])
-    : [state, [close(link, "duplicate"), { _tag: "Probe", link: current.link }]]
+  return wins ? adopt(state, facts, now) : [state, [close(link, "duplicate"), { _tag: "Probe", link: current.link }]]
 }
 
 const close = (link: number, reason: GoodbyeReason): PeerAction => ({ _tag: "Close", link, reason })
@@ -271,8 +321,10 @@ const defer = (state: PeerState, facts: LinkFacts): Step => {
     : [{ ...state, deferred: deferred.slice(1) }, [close(oldest.link, "duplicate")]]
 }
 
-/** Makes this link the session: everything else that was under way is called off. */
-const adopt = (state: PeerState, facts: LinkFacts, now: number, closing: ReadonlyArray<PeerAction>): Step => {
+/** Makes this link the session, in place of the one before: everything else that was under way is called off. */
+const adopt = (state: PeerState, facts: LinkFacts, now: number): Step => {
+  const reasonFor = (instance: Instance): GoodbyeReason => (instance === facts.instance ? "duplicate" : "replaced")
+  const closing = state.current === null ? [] : [close(state.current.link, reasonFor(state.current.instance))]
   // Once our Hello is out the other side may have chosen that link: then its answer decides, not we.
   const isReaching = state.dial !== null && state.dial !== state.greeting && !state.waiting.includes(state.dial)
   const dial = state.dial === state.greeting ? state.dial : null
@@ -282,12 +334,14 @@ const adopt = (state: PeerState, facts: LinkFacts, now: number, closing: Readonl
   for (const link of state.waiting) actions.push({ _tag: "Drop", link })
   // What was put off came earlier, so it is the older one where it is of another instance.
   for (const { link, instance } of state.deferred) {
-    if (link !== facts.link) actions.push(close(link, instance === facts.instance ? "duplicate" : "replaced"))
+    if (link !== facts.link) actions.push(close(link, reasonFor(instance)))
   }
   return [
     {
       ...state,
       current: { ...facts, since: now },
+      doubted: false,
+      hint: null,
       met: true,
       halted: false,
       dial,
@@ -310,7 +364,10 @@ const over = (state: PeerState, link: number, reason: string, now: number): Step
     const isSteady = now - state.current.since >= steadyAfter
     const failures = isSteady ? 0 : reason === "duplicate" ? state.failures : state.failures + 1
     return chain(
-      learnFrom({ ...state, current: null, missed: reason !== "duplicate" || state.missed, failures }, reason),
+      learnFrom(
+        { ...state, current: null, doubted: false, missed: reason !== "duplicate" || state.missed, failures },
+        reason
+      ),
       wait
     )
   }
@@ -329,13 +386,16 @@ const over = (state: PeerState, link: number, reason: string, now: number): Step
 }
 
 /** `duplicate` is no failure: the peer has another link with us, or is about to find that it has none. */
-const missedDial = (state: PeerState, reason: string): PeerState =>
-  reason === "duplicate" || state.current !== null ? state : { ...state, missed: true, failures: state.failures + 1 }
+const missedDial = (state: PeerState, reason: string): PeerState => {
+  const isMissed = reason !== "duplicate" && isBare(state)
+  const failures = isMissed ? state.failures + 1 : state.failures
+  return { ...state, missed: state.missed || (isMissed && state.current === null), failures }
+}
 
 /** Our Hello came to nothing: now the links that waited for that. */
 const settle = (state: PeerState, now: number): Step => {
   const newest = state.deferred.at(-1)
-  if (state.current === null && newest !== undefined) return adopt(state, newest, now, [])
+  if (isBare(state) && newest !== undefined) return adopt(state, newest, now)
   const [next, ...waiting] = state.waiting
   return next === undefined ? step(state) : [{ ...state, greeting: next, waiting }, [{ _tag: "Greet", link: next }]]
 }
@@ -348,7 +408,16 @@ const stop = (state: PeerState, reason: GoodbyeReason): Step => {
   if (state.dial !== null) actions.push({ _tag: "CancelDial", link: state.dial })
   if (state.backingOff) actions.push({ _tag: "StopWaiting" })
   return [
-    { ...state, current: null, dial: null, backingOff: false, waiting: [], deferred: [], stopped: reason },
+    {
+      ...state,
+      current: null,
+      doubted: false,
+      dial: null,
+      backingOff: false,
+      waiting: [],
+      deferred: [],
+      stopped: reason
+    },
     actions
   ]
 }

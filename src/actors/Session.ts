@@ -12,6 +12,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
@@ -56,6 +57,8 @@ export interface Handler {
   readonly begin: Effect.Effect<void>
   /** Every frame that is not the session's own business; false if nobody wants it. May wait. */
   readonly frame: (frame: Frame) => Effect.Effect<boolean>
+  /** Nothing was heard for `limits.doubtful`; told once for each silence. */
+  readonly silent: Effect.Effect<void>
   /** The peer broke the protocol in a way that it is told of; the link lives. */
   readonly complaint: (text: string) => Effect.Effect<void>
 }
@@ -67,6 +70,8 @@ export interface Session {
   readonly send: (...frames: ReadonlyArray<Frame>) => Effect.Effect<ReadonlyArray<Frame>>
   /** Asks the peer whether it is there. */
   readonly ping: Effect.Effect<void>
+  /** Waits until something is heard on the link, or this node itself is what does not listen; for ever if it has ended. */
+  readonly heard: Effect.Effect<void>
   /** Ends it soon, with this Goodbye after what is queued. */
   readonly close: (reason: GoodbyeReason) => Effect.Effect<void>
   readonly isOpen: () => boolean
@@ -103,6 +108,9 @@ export const make = Effect.fnUntraced(function* (opened: Opened, first: Readonly
   /** Since when the reader waits for the link; undefined while it waits for a service of this node. */
   let readingSince: number | undefined
   let writingSince: number | undefined
+  /** The silence that was told, by its beginning. */
+  let toldOf: number | undefined
+  const hearing = Latch.makeUnsafe(false)
   let nonce = 0
   let last: Frame | null = null
 
@@ -183,6 +191,7 @@ export const make = Effect.fnUntraced(function* (opened: Opened, first: Readonly
         const bytes = yield* link.read
         readingSince = undefined
         heardAt = yield* millis
+        yield* hearing.release
         splitter.push(bytes)
       } else {
         const decoded = decode(body.success)
@@ -194,14 +203,19 @@ export const make = Effect.fnUntraced(function* (opened: Opened, first: Readonly
   })
 
   /** Asks a quiet peer, and gives up one that stays quiet. Time in which nobody listens to it does not count. */
-  const heartbeat = Effect.gen(function* () {
+  const heartbeat = Effect.fnUntraced(function* (handler: Handler) {
     const every = Duration.toMillis(limits.heartbeat)
+    const doubtful = Duration.toMillis(limits.doubtful)
     const dead = Duration.toMillis(limits.dead)
     const stalled = Duration.toMillis(limits.stalled)
     while (true) {
       const now = yield* millis
       if (readingSince !== undefined && now - readingSince >= dead) {
         return ended("silent", `nothing heard for ${dead / 1000} s`)
+      }
+      if (readingSince !== undefined && readingSince !== toldOf && now - readingSince >= doubtful) {
+        toldOf = readingSince
+        yield* handler.silent
       }
       if (writingSince !== undefined && now - writingSince >= stalled) {
         return ended("stalled", `it took nothing for ${stalled / 1000} s`)
@@ -212,7 +226,9 @@ export const make = Effect.fnUntraced(function* (opened: Opened, first: Readonly
       }
       const next = Math.min(
         Math.max(heardAt, pingedAt) + every,
-        readingSince === undefined ? Number.POSITIVE_INFINITY : readingSince + dead,
+        readingSince === undefined
+          ? Number.POSITIVE_INFINITY
+          : readingSince + (readingSince === toldOf ? dead : doubtful),
         writingSince === undefined ? Number.POSITIVE_INFINITY : writingSince + stalled
       )
       yield* Effect.sleep(Duration.millis(Math.max(1, next - now)))
@@ -226,7 +242,7 @@ export const make = Effect.fnUntraced(function* (opened: Opened, first: Readonly
     yield* Deferred.succeed(writing, yield* Effect.forkIn(writer, scope))
     return yield* Effect.raceAllFirst([
       reader(handler).pipe(Effect.catch((error) => Effect.succeed(closed(error)))),
-      heartbeat,
+      heartbeat(handler),
       Deferred.await(asked),
       // The peer may have said why before it hung up: that is in the reader's hands, if it is not held up.
       Deferred.await(broken).pipe(Effect.delay(lastWords))
@@ -252,6 +268,7 @@ export const make = Effect.fnUntraced(function* (opened: Opened, first: Readonly
         Effect.map(Queue.offerAll(outgoing, frames.map(encode)), (left) => frames.slice(frames.length - left.length))
       ),
     ping,
+    heard: Effect.suspend(() => (readingSince === undefined ? Effect.void : hearing.await)),
     close: (reason) => Effect.asVoid(Deferred.succeed(asked, ended(reason, ""))),
     isOpen: () => outgoing.state._tag === "Open",
     run,

@@ -117,7 +117,9 @@ export const destroyed = (socket: net.Socket): Effect.Effect<void> =>
 export const remoteOf = (socket: net.Socket): Address | undefined =>
   socket.remoteAddress === undefined || socket.remotePort === undefined
     ? undefined
-    : tcp(socket.remoteAddress.replace(/^::ffff:(?=\d+\.)/, ""), socket.remotePort)
+    : tcp(unmapped(socket.remoteAddress), socket.remotePort)
+
+const unmapped = (host: string): string => host.replace(/^::ffff:(?=\d+\.)/, "")
 
 /** The code or reason of a socket's error, in a few words. */
 export const reasonOf = (error: Error): string => {
@@ -149,6 +151,7 @@ class TlsLink implements Link {
   readonly protocol: Protocol
   readonly side: Link["side"]
   readonly remote: Address
+  readonly local: string
   readonly #socket: tls.TLSSocket
   readonly #buffer: LinkBuffer
   readonly #reading: Reading
@@ -163,6 +166,7 @@ class TlsLink implements Link {
     this.protocol = known.protocol
     this.side = known.side
     this.remote = known.remote
+    this.local = unmapped(wire.socket.localAddress ?? "")
     this.#socket = wire.socket
     this.#buffer = wire.buffer
     this.#reading = wire.reading

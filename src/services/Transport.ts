@@ -10,6 +10,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import type { Address } from "../schema/Address.ts"
 import type { DialError } from "../schema/Failure.ts"
 import type { PeerId } from "../schema/PeerId.ts"
@@ -49,6 +50,8 @@ export interface Link {
   readonly side: "dialled" | "accepted"
   /** Where the other side is, as this side sees it: for an accepted link not where it listens. */
   readonly remote: Address
+  /** The address of this machine that it speaks from, where it has one. */
+  readonly local?: string
   /** The next bytes, as many as are there, at least one. They are the caller's only until the next read. */
   readonly read: Effect.Effect<Uint8Array, LinkClosed>
   /** Fills all of `into`. The cheapest way to receive bulk: one call for a whole block. */
@@ -71,6 +74,8 @@ export class Transport extends Context.Service<
     readonly port: number
     /** Addresses of this machine on which the listener can be reached, most useful first. */
     readonly addresses: Effect.Effect<ReadonlyArray<Address>>
+    /** Addresses that this machine had and has no more, each as soon as that is noticed: links from there are dead. */
+    readonly lost?: Stream.Stream<string>
     /**
      * Opens a link. `expect` is checked against the key that answers. Gives up after `limits.dial`; interrupting
      * it leaves nothing open.

@@ -16,6 +16,7 @@ import { NodeConfig } from "../config.ts"
 import { type Address, format, tcp } from "../schema/Address.ts"
 import { Identity } from "./Identity.ts"
 import { type Link, type ListenError, type Protocol, Transport } from "./Transport.ts"
+import { watchLost } from "./TransportTlsAddresses.ts"
 import { dial } from "./TransportTlsDial.ts"
 import { type Inbound, listen, type Listener } from "./TransportTlsListen.ts"
 import * as Security from "./TransportTlsSecurity.ts"
@@ -63,6 +64,7 @@ const make = Effect.gen(function* () {
   return Transport.of({
     port: listener.port,
     addresses: Effect.sync(() => addressesOf(listener, os.networkInterfaces())),
+    lost: yield* watchLost,
     dial: dial(security),
     accept
   })

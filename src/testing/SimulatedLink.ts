@@ -9,7 +9,7 @@ import type { Link, Protocol } from "../services/Transport.ts"
 import type { Kind } from "./History.ts"
 import { type Between, LinkEnd } from "./LinkEnd.ts"
 import type { LiveLink, Medium } from "./Medium.ts"
-import type { Host, Place } from "./Topology.ts"
+import { type Host, type Place, zoned } from "./Topology.ts"
 
 /** What a link is made of. */
 export interface LinkOptions {
@@ -103,6 +103,7 @@ export class SimulatedLink implements LiveLink, Between {
       protocol: this.#options.protocol,
       side,
       remote: own.remote,
+      local: zoned(own.place.address, own.place.card),
       read: end.buffer.read,
       readFully: (into) => end.buffer.readFully(into),
       write: end.write,

@@ -10,7 +10,9 @@ import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { limits, NodeConfig, defaultPort } from "../config.ts"
 import { type Address, format, tcp } from "../schema/Address.ts"
 import { short } from "../schema/PeerId.ts"
@@ -176,7 +178,18 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
       .map((each) => tcp(each.address, port))
   )
 
-  return Transport.of({ port, addresses, dial, accept })
+  const lost = Stream.callback<string>((queue) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const tell = (address: string) => void Queue.offerUnsafe(queue, address)
+        host.onLost.add(tell)
+        return tell
+      }),
+      (tell) => Effect.sync(() => host.onLost.delete(tell))
+    )
+  )
+
+  return Transport.of({ port, addresses, lost, dial, accept })
 })
 
 export const layer = (medium: Medium, host: Host): Layer.Layer<Transport, ListenError, Identity> =>

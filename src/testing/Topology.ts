@@ -57,6 +57,8 @@ export interface Host {
   boot: number
   /** The TCP port of the next link that is dialled from here. */
   nextPort: number
+  /** Told of each address that it loses. */
+  readonly onLost: Set<(address: string) => void>
   /** While it is frozen: what its processes do not notice yet, in order. */
   held: Array<() => void> | null
 }
@@ -66,6 +68,11 @@ export const notice = (host: Host, happened: () => void): void => {
   if (host.held === null) happened()
   else host.held.push(happened)
 }
+
+const lose = (host: Host, card: Card): void =>
+  notice(host, () => {
+    for (const { address } of card.interfaces) for (const tell of host.onLost) tell(zoned(address, card))
+  })
 
 /** An address and the card it belongs to. */
 export interface Place {
@@ -144,6 +151,7 @@ export class Topology {
       up: true,
       boot: 0,
       nextPort: ephemeralFirst,
+      onLost: new Set(),
       held: null
     }
     this.#hosts.set(name, host)
@@ -169,6 +177,7 @@ export class Topology {
     for (const { address } of old.interfaces) this.#places.delete(address)
     const { plugged } = old
     old.plugged = false
+    lose(host, old)
     const card = this.#addCard(host, segment, old.name, 0x8000 + ++this.#cards)
     card.plugged = plugged
   }
@@ -191,7 +200,11 @@ export class Topology {
   }
 
   unplug(host: Host, segment: Segment): void {
-    for (const card of host.cards) if (card.segment === segment) card.plugged = false
+    for (const card of host.cards) {
+      if (card.segment !== segment || !card.plugged) continue
+      card.plugged = false
+      lose(host, card)
+    }
   }
 
   /** Hosts in different groups no longer reach each other; those in no group stay together. */

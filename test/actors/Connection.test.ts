@@ -2,10 +2,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { format } from "../../src/schema/Address.ts"
+import { format, tcp } from "../../src/schema/Address.ts"
 import type { Event } from "../../src/schema/Event.ts"
 import * as SimulatedNetwork from "../../src/testing/SimulatedNetwork.ts"
 import { elapse } from "../../src/testing/SimulatedTime.ts"
@@ -125,7 +126,7 @@ describe("losing a peer", () => {
     Effect.gen(function* () {
       const { network, alice, bob, ofAlice } = yield* connectedPair()
       network.partition(["alice"], ["bob"])
-      yield* TestClock.adjust("14 seconds")
+      yield* TestClock.adjust("13 seconds")
       assert.deepStrictEqual(yield* alice.shown, ["bob connected"])
       assert.strictEqual(yield* elapse(ofAlice, { within: "1100 millis" }), `down ${bob.id} silent`)
       yield* TestClock.adjust("1 second")
@@ -140,6 +141,84 @@ describe("losing a peer", () => {
       network.heal()
       yield* meet(alice, bob)
       assert.strictEqual(yield* elapse(ofAlice, { within: "8 seconds" }), `up ${bob.id}`)
+    })
+  )
+
+  it.effect("a network that hesitates for 8 s costs no session: what was dialled beside it is called off", () =>
+    Effect.gen(function* () {
+      const { network, alice, bob, ofAlice } = yield* connectedPair()
+      yield* TestClock.adjust("20 seconds")
+      network.partition(["alice"], ["bob"])
+      yield* TestClock.adjust("8 seconds")
+      network.heal()
+      assert.isTrue(Option.isNone(yield* elapse(Effect.timeoutOption(ofAlice, "1 minute"), { within: "2 minutes" })))
+      assert.strictEqual(network.linkCount(), 1)
+      assert.deepStrictEqual([yield* alice.shown, yield* bob.shown], [["bob connected"], ["alice connected"]])
+    })
+  )
+
+  it.effect(
+    "a link that is silent for 9 s is replaced by a new one, if that can be dialled, and not shown as away",
+    () =>
+      Effect.gen(function* () {
+        const { network, alice, bob, ofAlice, ofBob } = yield* connectedPair()
+        const shown = yield* watch(alice, (event) => event._tag === "PeerChanged")
+        yield* TestClock.adjust("20 seconds")
+        shown.length = 0
+        network.halfOpen("alice", "bob")
+        assert.strictEqual(yield* elapse(ofAlice, { within: "10 seconds" }), `down ${bob.id} duplicate`)
+        assert.strictEqual(yield* elapse(ofAlice, { within: "10 millis" }), `up ${bob.id}`)
+        assert.strictEqual(yield* elapse(ofBob), `down ${alice.id} duplicate`)
+        assert.strictEqual(yield* elapse(ofBob), `up ${alice.id}`)
+        yield* arrives(alice, bob)
+        assert.deepStrictEqual(
+          shown
+            .flatMap((event) => (event._tag === "PeerChanged" ? [event.peer.state] : []))
+            .filter((state) => state !== "connected"),
+          []
+        )
+        yield* TestClock.adjust("10 seconds")
+        assert.strictEqual(network.linkCount(), 1)
+      })
+  )
+
+  for (const [what, isItself] of [
+    ["that is heard at a new address and is silent at the old one is dialled there", false],
+    ["that loses the address it speaks from dials anew by itself", true]
+  ] as const) {
+    it.effect(`a peer ${what}, within 2 s`, () =>
+      Effect.gen(function* () {
+        const { network, alice, bob, ofAlice, ofBob } = yield* connectedPair({ latency: "5 millis" })
+        yield* TestClock.adjust("20 seconds")
+        if (isItself) network.renumber("alice", "lan")
+        else {
+          network.renumber("bob", "lan")
+          yield* TestClock.adjust("10 millis")
+          const [host = ""] = network.host("bob").addresses()
+          yield* alice.connection.suggest(bob.id, tcp(host, bob.address.port))
+        }
+        assert.match(yield* elapse(ofAlice, { within: "2 seconds" }), new RegExp(`^down ${bob.id}`))
+        assert.strictEqual(yield* elapse(ofAlice, { within: "100 millis" }), `up ${bob.id}`)
+        assert.match(yield* elapse(ofBob), new RegExp(`^down ${alice.id}`))
+        assert.strictEqual(yield* elapse(ofBob), `up ${alice.id}`)
+        yield* arrives(bob, alice)
+        yield* TestClock.adjust("20 seconds")
+        assert.strictEqual(network.linkCount(), 1)
+      })
+    )
+  }
+
+  it.effect("a peer that has several addresses and is heard at another keeps its session", () =>
+    Effect.gen(function* () {
+      const { network, alice, bob } = yield* connectedPair({ latency: "50 millis" })
+      const dials = () => network.history().filter(({ kind }) => kind === "dial").length
+      const before = dials()
+      for (const host of network.host("bob").addresses()) {
+        yield* alice.connection.suggest(bob.id, tcp(host, bob.address.port))
+        yield* TestClock.adjust("3 seconds")
+      }
+      assert.strictEqual(dials(), before)
+      assert.strictEqual(network.linkCount(), 1)
     })
   )
 

@@ -39,6 +39,7 @@ export class PeerPair {
   readonly log: Array<string> = []
   readonly #waits = [false, false]
   readonly #overs: [Array<PeerState.PeerMessage>, Array<PeerState.PeerMessage>] = [[], []]
+  readonly #listens: [number | undefined, number | undefined] = [undefined, undefined]
   #numbers = 0
   now = 0
   alarms = 0
@@ -106,7 +107,7 @@ export class PeerPair {
   #act(side: 0 | 1, action: PeerState.PeerAction, before: PeerState.PeerState): void {
     switch (action._tag) {
       case "Dial":
-        if (this.states[side].current !== null) throw new Error("it dials while it has a session")
+        if (this.#has(side)) throw new Error("it dials while it has a session")
         if (before.dial !== null) throw new Error("it dials twice at once")
         return this.#open(side, action.link)
       case "Wait":
@@ -127,7 +128,7 @@ export class PeerPair {
     }
     switch (action._tag) {
       case "Greet":
-        if (this.states[side].current !== null) throw new Error("it says Hello while it has a session")
+        if (this.#has(side)) throw new Error("it says Hello while it has a session")
         return this.#say(side, link, "hello")
       case "Drop":
       case "CancelDial":
@@ -141,12 +142,20 @@ export class PeerPair {
         return this.#leave(side, link, action.reason)
       case "Probe":
         if (link.gone[this.#other(side)]) link.words[side].push("goodbye closed")
+        return
+      case "Listen":
+        this.#listens[side] = action.link
     }
+  }
+
+  /** A session that it does not doubt. */
+  #has(side: 0 | 1): boolean {
+    return this.states[side].current !== null && !this.states[side].doubted
   }
 
   #check(side: 0 | 1): void {
     const state = this.states[side]
-    if (state.current !== null && (state.backingOff || state.waiting.length > 0 || state.deferred.length > 0)) {
+    if (this.#has(side) && (state.backingOff || state.waiting.length > 0 || state.deferred.length > 0)) {
       throw new Error("it has a session and still waits for something")
     }
     const isBusy = state.dial !== null || state.backingOff || this.#overs[side].length > 0
@@ -175,6 +184,12 @@ export class PeerPair {
           this.tell(side, over)
         })
       }
+      const { current, doubted } = this.states[side]
+      if (current !== null && !doubted) {
+        event(`${side} doubts its session`, () => this.tell(side, { _tag: "Doubtful", link: current.link }), true)
+      }
+      // Those who always take the first event come to an end so, and the others try this at any time.
+      if (this.states[side].greeting === null) this.#hears(side, event)
       if (this.#waits[side]) {
         event(`${side} has waited`, () => {
           this.#waits[side] = false
@@ -205,7 +220,18 @@ export class PeerPair {
         }
       }
     }
+    for (const side of [0, 1] as const) if (this.states[side].greeting !== null) this.#hears(side, event)
     return events
+  }
+
+  /** What it doubts was there after all. */
+  #hears(side: 0 | 1, event: (text: string, happen: () => void) => void): void {
+    const link = this.#listens[side]
+    if (link === undefined) return
+    event(`${side} hears its session`, () => {
+      this.#listens[side] = undefined
+      this.tell(side, { _tag: "Answered", link })
+    })
   }
 
   #hear(side: 0 | 1, link: Link): void {

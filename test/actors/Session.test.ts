@@ -205,7 +205,7 @@ describe("a session", () => {
     })
   )
 
-  it.effect("asks a quiet peer after 5 s, and gives it up after 15", () =>
+  it.effect("asks a quiet peer after 5 s, and gives it up after 14", () =>
     Effect.gen(function* () {
       const { puppet: other, self, change } = yield* session()
       yield* TestClock.adjust("4900 millis")
@@ -215,7 +215,7 @@ describe("a session", () => {
       assert.deepStrictEqual(yield* elapse(Fiber.join(asked), { within: "100 millis" }), { _tag: "Ping", nonce: 0 })
       // Anything that is heard counts, not only an answer.
       yield* other.sayJson({ _tag: "Telepathy" })
-      yield* TestClock.adjust("14900 millis")
+      yield* TestClock.adjust("13900 millis")
       const down = yield* Effect.forkChild(change, { startImmediately: true })
       assert.isUndefined(down.pollUnsafe())
       assert.strictEqual(yield* elapse(Fiber.join(down), { within: "150 millis" }), `down ${self.id} silent`)
@@ -334,7 +334,12 @@ describe("the last words of a peer", () => {
           const session = yield* Session.make(opened, [])
           yield* session.send(receipt(1))
           const nothing = Effect.succeed(false)
-          return yield* session.run({ begin: Effect.void, frame: () => nothing, complaint: () => Effect.void })
+          return yield* session.run({
+            begin: Effect.void,
+            frame: () => nothing,
+            silent: Effect.void,
+            complaint: () => Effect.void
+          })
         }).pipe(Effect.scoped, (running) => elapse(running, { within: "1 second" }))
         assert.strictEqual(end.reason, reason)
       }
