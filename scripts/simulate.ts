@@ -12,7 +12,8 @@ import { isMainThread, parentPort, Worker } from "node:worker_threads"
 import * as SimulatedNetwork from "../src/testing/SimulatedNetwork.ts"
 import * as SimulatedPeer from "../src/testing/SimulatedPeer.ts"
 import * as Simulation from "../src/testing/Simulation.ts"
-import { describe, generate, type Scenario } from "../test/simulation/Scenario.ts"
+import { generate } from "../test/simulation/Generate.ts"
+import { type Scenario, show } from "../test/simulation/Scenario.ts"
 import { shrink } from "../test/simulation/Shrink.ts"
 import { play } from "../test/simulation/Workload.ts"
 
@@ -28,12 +29,6 @@ const shrinkTries = 300
 
 const small = (scenario: Scenario): Scenario => shrink(scenario, (each) => play(each).failures.length > 0, shrinkTries)
 
-const show = (scenario: Scenario): string =>
-  [
-    `${scenario.nodes} nodes, ${JSON.stringify(scenario.conditions)}`,
-    ...scenario.steps.map(({ act, wait }) => `  after ${wait} ms: ${describe(act)}`)
-  ].join("\n")
-
 const one = (seed: number): void => {
   const scenario = generate(seed)
   const outcome = play(scenario)
@@ -43,6 +38,7 @@ const one = (seed: number): void => {
   const smaller = small(scenario)
   const again = play(smaller)
   console.log(`made small: ${show(smaller)}\n${again.failures.join("\n")}\n${again.trace.join("\n")}`)
+  console.log(`to keep it (Found.ts): ${JSON.stringify(smaller)}`)
   process.exitCode = 1
 }
 

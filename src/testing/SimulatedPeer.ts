@@ -73,6 +73,8 @@ export interface SimulatedPeer {
   readonly thaw: () => void
   /** Sets its time of day; deadlines do not notice. */
   readonly skewClock: (by: Duration.Input) => void
+  /** Changes its settings from its next start on. */
+  readonly configure: (settings: Omit<PeerSettings, "segments">) => void
   /** From now on each piece of work on its disk takes this many milliseconds. */
   readonly slowDisk: (millis: number) => void
   /** From now on its disk takes this many bytes more, and no others. */
@@ -94,21 +96,21 @@ export const make = Effect.fnUntraced(function* (
   name: string,
   settings: PeerSettings = {}
 ): Effect.fn.Return<SimulatedPeer, never, Scope.Scope> {
-  const { segments, ...rest } = settings
+  const { segments, ...first } = settings
+  let rest = first
   const parent = yield* Effect.scope
   const host = network.host(name, segments)
   const disk = new SimulatedDisk()
   let skew = 0
   const received = `/home/${name}/received_files`
   const dataDir = `/home/${name}/.kith`
-  const config = NodeConfig.layer({ ...rest, name, dataDir, received })
   // What is committed is safe on any disk, so it is there after a crash too.
   const database = yield* Effect.orDie(makeMemory)
   const files = SimulatedFileStore.layer(disk, received, dataDir)
   const machine = Layer.mergeAll(host.layer, files, database.layer)
   const whole = (clock: Clock.Clock) =>
     layerOn(machine).pipe(
-      Layer.provideMerge(config),
+      Layer.provideMerge(NodeConfig.layer({ ...rest, name, dataDir, received })),
       Layer.provideMerge(Layer.succeed(Clock.Clock, clock)),
       Layer.fresh
     )
@@ -191,6 +193,9 @@ export const make = Effect.fnUntraced(function* (
     thaw: () => network.thaw(name),
     skewClock: (by) => {
       skew = Math.round(Duration.toMillis(Duration.fromInputUnsafe(by)))
+    },
+    configure: (changed) => {
+      rest = { ...rest, ...changed }
     },
     slowDisk: (millis) => {
       disk.latency = millis

@@ -6,35 +6,19 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { isOver } from "../../src/schema/Offer.ts"
-import * as Verification from "../../src/schema/Verification.ts"
 import { Chat } from "../../src/services/Chat.ts"
 import { Profile } from "../../src/services/Profile.ts"
-import { Transfer } from "../../src/services/Transfer.ts"
-import { Trust } from "../../src/services/Trust.ts"
-import type { PeerServices } from "../../src/testing/SimulatedPeer.ts"
+import { ask } from "./Ask.ts"
 import { type Act, describe, nameOf } from "./Scenario.ts"
-import { type Actor, pairOf, type Stage, treePath } from "./Stage.ts"
-
-/** What a person would wait for at most. */
-const patience = Duration.seconds(10)
+import { type Actor, now, type Stage } from "./Stage.ts"
+import * as Transfers from "./TransferDeeds.ts"
+import * as Trusts from "./TrustDeeds.ts"
 
 /** A stop takes no longer; a slow disk may add to it. */
 const stopMax = Duration.seconds(5)
 
-/** Asks something of a running node: undefined where it refused, or did not answer in time. */
-export const ask = <A, E>(stage: Stage, actor: Actor, what: string, effect: Effect.Effect<A, E, PeerServices>) =>
-  actor.peer.run(effect).pipe(
-    Effect.timeoutOption(patience),
-    Effect.exit,
-    Effect.map((exit) => {
-      if (Exit.isSuccess(exit)) return exit.value._tag === "Some" ? exit.value.value : undefined
-      const { cause } = exit
-      if (!cause.reasons.some(Cause.isDieReason)) return undefined
-      stage.failures.push(`${actor.peer.name} had a defect at "${what}": ${Cause.pretty(cause)}`)
-      return undefined
-    })
-  )
+/** What was learned of a peer is written down within this, in microseconds. */
+const writtenWithin = 1_000_000
 
 const say = Effect.fnUntraced(function* (stage: Stage, actor: Actor, to: Actor | null) {
   const number = actor.saidCount++
@@ -45,118 +29,12 @@ const say = Effect.fnUntraced(function* (stage: Stage, actor: Actor, to: Actor |
     "say",
     Chat.use((chat) => chat.say(text, to?.peer.id ?? null))
   )
-  if (message !== undefined) actor.said.push({ number, id: message.id })
-})
-
-const send = Effect.fnUntraced(function* (stage: Stage, actor: Actor, to: ReadonlyArray<Actor>, tree: number) {
-  const ids = to.map(({ peer }) => peer.id)
-  const views = yield* ask(
-    stage,
-    actor,
-    "send",
-    Transfer.use((transfer) => transfer.send([treePath(tree)], ids))
-  )
-  if (views === undefined) stage.unsure.push(...ids.map(() => tree))
-  for (const { id, peer } of views ?? []) {
-    const receiver = to.find((each) => each.peer.id === peer)
-    if (receiver !== undefined) stage.sent.push({ id, from: actor.number, to: receiver.number, tree })
-  }
-})
-
-const control = Effect.fnUntraced(function* (
-  stage: Stage,
-  actor: Actor,
-  verb: "pause" | "resume" | "cancel",
-  which: number
-) {
-  const list = yield* ask(
-    stage,
-    actor,
-    "list",
-    Transfer.use((transfer) => transfer.list)
-  )
-  const open = (list ?? []).filter(({ state }) => !isOver(state))
-  const chosen = open[which % Math.max(1, open.length)]
-  if (chosen === undefined) return
-  // Written down first: it may be done although we do not hear so.
-  if (verb === "cancel") stage.cancelled.add(chosen.id)
-  yield* ask(
-    stage,
-    actor,
-    verb,
-    Transfer.use((transfer) => transfer[verb](chosen.id))
-  )
-})
-
-/** What it has from a peer: messages, and transfers. */
-export const hasFrom = Effect.fnUntraced(function* (stage: Stage, actor: Actor, from: Actor) {
-  const messages = yield* ask(
-    stage,
-    actor,
-    "history",
-    Chat.use((chat) => chat.history({ limit: 1000 }))
-  )
-  const list = yield* ask(
-    stage,
-    actor,
-    "list",
-    Transfer.use((transfer) => transfer.list)
-  )
-  if (messages === undefined || list === undefined) return undefined
-  return {
-    messages: messages.filter((message) => message.from === from.peer.id).length,
-    transfers: list.filter(({ direction, peer }) => direction === "receive" && peer === from.peer.id).length
-  }
-})
-
-const block = Effect.fnUntraced(function* (stage: Stage, actor: Actor, other: Actor) {
-  stage.estranged.add(pairOf(actor.number, other.number))
-  const done = yield* ask(
-    stage,
-    actor,
-    "block",
-    Effect.as(
-      Trust.use((trust) => trust.block(other.peer.id)),
-      true
-    )
-  )
-  const has = yield* hasFrom(stage, actor, other)
-  if (done !== undefined && has !== undefined && !actor.blocks.has(other.number)) actor.blocks.set(other.number, has)
-})
-
-const verify = Effect.fnUntraced(function* (stage: Stage, actor: Actor, other: Actor) {
-  const begun = yield* ask(
-    stage,
-    actor,
-    "verify",
-    Trust.use((trust) => trust.verify(other.peer.id))
-  )
-  if (begun === undefined || Verification.isOver(begun.state)) return
-  yield* ask(
-    stage,
-    actor,
-    "answer",
-    Trust.use((trust) => trust.answer(begun.id, true))
-  )
-  if (!stage.isUsable(other.number)) return
-  const theirs = yield* ask(
-    stage,
-    other,
-    "verifications",
-    Trust.use((trust) => trust.verifications)
-  )
-  for (const each of theirs ?? []) {
-    if (each.peer !== actor.peer.id || Verification.isOver(each.state)) continue
-    const shown = [each.words.join(" "), begun.words.join(" ")]
-    if (each.id === begun.id && !shown.includes("") && shown[0] !== shown[1]) {
-      stage.failures.push(`the words differ: ${shown.join(" / ")}`)
-    }
-    yield* ask(
-      stage,
-      other,
-      "answer",
-      Trust.use((trust) => trust.answer(each.id, true))
-    )
+  if (message === undefined) return
+  actor.said.push({ number, id: message.id })
+  for (const blocked of actor.blocks.keys()) {
+    const name = stage.actors[blocked]?.peer
+    if (name === undefined || !message.recipients.some(({ peer }) => peer === name.id)) continue
+    stage.failures.push(`${actor.peer.name} says something to ${name.name}, which it blocks`)
   }
 })
 
@@ -169,107 +47,175 @@ export const stop = Effect.fnUntraced(function* (stage: Stage, actor: Actor) {
 
 export const start = Effect.fnUntraced(function* (stage: Stage, actor: Actor) {
   if (actor.peer.isRunning()) return
+  actor.runs++
   const exit = yield* Effect.exit(actor.peer.start.pipe(Effect.annotateLogs({ node: actor.peer.name })))
   if (Exit.isFailure(exit)) stage.failures.push(`${actor.peer.name} did not start: ${Cause.pretty(exit.cause)}`)
 })
+
+const kill = (stage: Stage, actor: Actor) => {
+  actor.frozen = false
+  // What it met a moment ago it may not have written down.
+  for (const [pair, since] of stage.met) {
+    if (pair.split(" ").includes(String(actor.number)) && now(stage) - since < writtenWithin) stage.met.delete(pair)
+  }
+  return actor.peer.kill
+}
 
 export const thaw = (actor: Actor): void => {
   actor.frozen = false
   actor.peer.thaw()
 }
 
-/** Does it. */
-export const perform = Effect.fnUntraced(function* (stage: Stage, act: Act) {
-  const { actors, isUsable, network } = stage
+const discovery = Effect.fnUntraced(function* (stage: Stage, actor: Actor, on: boolean) {
+  const isRunning = actor.peer.isRunning()
+  yield* stop(stage, actor)
+  actor.peer.configure({ discovery: on })
+  if (!on && actor.isFound) actor.hiddenSince = now(stage)
+  actor.isFound = on
+  if (isRunning) yield* start(stage, actor)
+})
+
+/** New addresses: who had only the old ones may not find it any more. */
+const renumber = (stage: Stage, actor: Actor, segment: string) => {
+  for (const pair of stage.met.keys()) if (pair.split(" ").includes(String(actor.number))) stage.met.delete(pair)
+  stage.network.renumber(actor.peer.name, segment)
+}
+
+const rename = (stage: Stage, actor: Actor, name: string) =>
+  ask(
+    stage,
+    actor,
+    "rename",
+    Profile.use((profile) => profile.change({ name }))
+  )
+
+/** What is done to the network or to a machine, whatever runs there; false where it is neither. */
+const toMachines = Effect.fnUntraced(function* (stage: Stage, act: Act) {
+  const { actors, network } = stage
   const at = (node: number): Actor | undefined => actors[node]
-  stage.trace.add("", `--- ${describe(act)}`)
-  const node = "node" in act ? at(act.node) : undefined
-  const other = "peer" in act ? at(act.peer) : undefined
   switch (act._tag) {
     case "heal":
-      return network.heal()
+      network.heal()
+      return true
     case "conditions":
-      return network.conditions(act.settings)
+      network.conditions(act.settings)
+      return true
     case "partition":
-      return network.partition(act.group.filter((each) => at(each) !== undefined).map(nameOf))
+      network.partition(act.group.filter((each) => at(each) !== undefined).map(nameOf))
+      return true
     case "oneWay":
       if (at(act.from) !== undefined && at(act.to) !== undefined) network.oneWay([nameOf(act.from)], [nameOf(act.to)])
-      return
+      return true
   }
-  if (node === undefined) return
+  const node = at(act.node)
+  if (node === undefined) return true
   const { name } = node.peer
   switch (act._tag) {
     case "start":
-      return yield* start(stage, node)
+      yield* start(stage, node)
+      return true
     case "stop":
-      return yield* stop(stage, node)
+      yield* stop(stage, node)
+      return true
     case "restart":
       yield* stop(stage, node)
-      return yield* start(stage, node)
+      yield* start(stage, node)
+      return true
+    case "discovery":
+      yield* discovery(stage, node, act.on)
+      return true
     case "kill":
-      node.frozen = false
-      return yield* node.peer.kill
+      yield* kill(stage, node)
+      return true
     case "freeze":
-      if (!node.peer.isRunning()) return
+      if (!node.peer.isRunning()) return true
       node.frozen = true
-      return node.peer.freeze()
+      node.peer.freeze()
+      return true
     case "thaw":
-      return thaw(node)
+      thaw(node)
+      return true
     case "slowDisk":
-      return node.peer.slowDisk(act.millis)
+      node.peer.slowDisk(act.millis)
+      return true
     case "fillDisk":
       stage.full.add(node.number)
-      return node.peer.fillDisk(act.left)
+      node.peer.fillDisk(act.left)
+      return true
     case "skewClock":
-      return node.peer.skewClock(Duration.seconds(act.seconds))
+      node.peer.skewClock(Duration.seconds(act.seconds))
+      return true
+    case "source":
+      stage.sources.change(node.number, node.peer, act)
+      return true
     case "renumber":
-      return network.renumber(name, "lan")
     case "plug":
-      return network.plug(name, "lan")
-    case "unplug":
-      return network.unplug(name, "lan")
+    case "unplug": {
+      const segment = node.segments[act.card ?? 0]
+      if (segment === undefined) return true
+      if (act._tag === "renumber") renumber(stage, node, segment)
+      else network[act._tag](name, segment)
+      return true
+    }
     case "cut":
-    case "halfOpen":
+    case "halfOpen": {
+      const other = at(act.peer)
       if (other !== undefined) network[act._tag](name, other.peer.name)
-      return
+      return true
+    }
   }
-  if (!isUsable(node.number)) return
+  return false
+})
+
+/** What people do with a node that runs. */
+const toNodes = Effect.fnUntraced(function* (stage: Stage, act: Act) {
+  if (!("node" in act) || !stage.isUsable(act.node)) return
+  const node = stage.actors[act.node]
+  const other = "peer" in act ? stage.actors[act.peer] : undefined
+  if (node === undefined) return
   switch (act._tag) {
     case "say": {
-      const to = act.to === null ? null : at(act.to)
+      const to = act.to === null ? null : stage.actors[act.to]
       return to === undefined ? undefined : yield* say(stage, node, to)
     }
-    case "send":
-      return yield* send(
-        stage,
-        node,
-        act.to.flatMap((each) => at(each) ?? []),
-        act.tree
-      )
+    case "send": {
+      const to = act.to.flatMap((each) => stage.actors[each] ?? [])
+      return yield* Transfers.send(stage, node, to, act.tree, act.priority ?? "normal")
+    }
     case "pause":
     case "resume":
     case "cancel":
-      return yield* control(stage, node, act._tag, act.which)
+      return yield* Transfers.control(stage, node, act._tag, act.which)
+    case "again":
+      return yield* Transfers.again(stage, node, act.which)
+    case "prioritise":
+      return yield* Transfers.prioritise(stage, node, act.which, act.priority)
+    case "answer":
+      return yield* Transfers.answer(stage, node, act)
     case "rename":
-      return void (yield* ask(
-        stage,
-        node,
-        "rename",
-        Profile.use((profile) => profile.change({ name: act.name }))
-      ))
-    case "block":
-      return other === undefined ? undefined : yield* block(stage, node, other)
-    case "unblock": {
-      if (other === undefined) return
-      node.blocks.delete(other.number)
-      return void (yield* ask(
-        stage,
-        node,
-        "unblock",
-        Trust.use((trust) => trust.unblock(other.peer.id))
-      ))
+      return void (yield* rename(stage, node, act.name))
+    case "dismiss":
+      return yield* Trusts.dismiss(stage, node, act.which)
+    case "invite":
+      return yield* Trusts.invite(stage, node, act.lasts)
+    case "join":
+      return yield* Trusts.join(stage, node, act.ticket)
+    case "policy": {
+      const of = act.of === null ? null : stage.actors[act.of]
+      return of === undefined ? undefined : yield* Trusts.policy(stage, node, of, act.accept)
     }
+    case "block":
+    case "unblock":
     case "verify":
-      return other === undefined ? undefined : yield* verify(stage, node, other)
+    case "remove":
+    case "add":
+      return other === undefined || other === node ? undefined : yield* Trusts[act._tag](stage, node, other)
   }
+})
+
+/** Does it. */
+export const perform = Effect.fnUntraced(function* (stage: Stage, act: Act) {
+  stage.trace.add("", `--- ${describe(act)}`)
+  if (!(yield* toMachines(stage, act))) yield* toNodes(stage, act)
+  Trusts.noteConsent(stage)
 })

@@ -1,6 +1,7 @@
 /** Plays the scenarios of some seeds as a test, and says of one that fails how to see it again. */
 import { assert } from "@effect/vitest"
-import { describe as asLine, generate } from "./Scenario.ts"
+import { generate } from "./Generate.ts"
+import { show } from "./Scenario.ts"
 import { shrink } from "./Shrink.ts"
 import { play } from "./Workload.ts"
 
@@ -13,13 +14,12 @@ export const playSeeds = (first: number, count: number): void => {
     const outcome = play(scenario)
     if (outcome.failures.length === 0) continue
     const small = shrink(scenario, (smaller) => play(smaller).failures.length > 0, shrinkTries)
-    const steps = small.steps.map(({ act, wait }) => `  after ${wait} ms: ${asLine(act)}`)
     assert.fail(
       [
         `seed ${seed}: ${outcome.failures.join("; ")}`,
         `See it again, with a trace: npm run simulate -- --seed ${seed}`,
-        `The same with ${small.nodes} nodes and ${steps.length} steps: ${play(small).failures.join("; ")}`,
-        ...steps
+        `Made small: ${play(small).failures.join("; ")}`,
+        show(small)
       ].join("\n")
     )
   }

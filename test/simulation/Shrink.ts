@@ -7,6 +7,7 @@ const nodesOf = (act: Act): ReadonlyArray<number> => [
   ...("peer" in act ? [act.peer] : []),
   ...("from" in act ? [act.from, act.to] : []),
   ...(act._tag === "say" && act.to !== null ? [act.to] : []),
+  ...(act._tag === "policy" && act.of !== null ? [act.of] : []),
   ...(act._tag === "send" ? act.to : []),
   ...(act._tag === "partition" ? act.group : [])
 ]
@@ -30,7 +31,18 @@ function* smaller(scenario: Scenario): Generator<Scenario> {
     }
   }
   if (Object.keys(conditions).length > 0) yield { ...scenario, conditions: {} }
+  const { segments, ...together } = scenario
+  if (segments !== undefined) yield together
+  for (const [at, step] of steps.entries()) {
+    for (const wait of rounder(step.wait)) yield { ...scenario, steps: steps.with(at, { ...step, wait }) }
+  }
 }
+
+/** Times that are easier to read. */
+const rounder = (wait: number): ReadonlyArray<number> =>
+  [0, Math.round(wait / 1000) * 1000, Math.round(wait / 100) * 100].filter(
+    (each) => each < wait || each % 1000 < wait % 1000
+  )
 
 /** `fails` is asked at most `tries` times. */
 export const shrink = (scenario: Scenario, fails: (scenario: Scenario) => boolean, tries: number): Scenario => {

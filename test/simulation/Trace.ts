@@ -5,13 +5,12 @@
 import * as Cause from "effect/Cause"
 import * as Logger from "effect/Logger"
 import * as References from "effect/References"
-import type { PeerId } from "../../src/schema/PeerId.ts"
 
 /** Lines kept. */
 const linesMax = 20_000
 
 export class Trace {
-  readonly #names = new Map<PeerId, string>()
+  readonly #names = new Map<string, string>()
   readonly #now: () => number
   #lines: Array<string> = []
   /** What was logged as an error. */
@@ -22,22 +21,26 @@ export class Trace {
     this.#now = now
   }
 
-  call(id: PeerId, name: string): void {
+  /** What this id, of a peer or of a transfer, is called. */
+  call(id: string, name: string): void {
     this.#names.set(id, name)
+    // As people see it.
+    this.#names.set(id.slice(0, 8), name)
   }
 
   add(who: string, text: string): void {
-    const line = `${(this.#now() / 1e6).toFixed(3).padStart(9)} ${who.padEnd(4)} ${this.#readable(text)}`
+    const line = `${(this.#now() / 1e6).toFixed(3).padStart(9)} ${who.padEnd(4)} ${text}`
     this.#lines.push(line)
     if (this.#lines.length > 2 * linesMax) this.#lines = this.#lines.slice(-linesMax)
   }
 
   get lines(): ReadonlyArray<string> {
-    return this.#lines
+    return this.#lines.map((line) => this.readable(line))
   }
 
-  #readable(text: string): string {
-    return text.replace(/\b[a-z2-7]{52}\b/g, (id) => this.#names.get(id as PeerId) ?? id)
+  /** With names for ids. */
+  readable(text: string): string {
+    return text.replace(/\b(?:[a-z2-7]{52}|[a-z2-7]{26}|[a-z2-7]{8})\b/g, (id) => this.#names.get(id) ?? id)
   }
 
   /** Hears what nodes log; each says who it is by the annotation `node`. */
@@ -52,7 +55,6 @@ export class Trace {
     const text = `${texts.join(" ")}${fields.length === 0 ? "" : ` (${fields.join(" ")})`}${because}`
     const who = typeof node === "string" ? node : "?"
     this.add(who, logLevel === "Info" ? text : `${logLevel.toUpperCase()} ${text}`)
-    if (logLevel === "Error" || logLevel === "Fatal")
-      this.errors.push(`${who} logged an error: ${this.#readable(text)}`)
+    if (logLevel === "Error" || logLevel === "Fatal") this.errors.push(`${who} logged an error: ${this.readable(text)}`)
   })
 }

@@ -11,11 +11,13 @@ import { createHash } from "node:crypto"
 import { isOver } from "../../src/schema/Offer.ts"
 import { Transfer } from "../../src/services/Transfer.ts"
 import * as Simulation from "../../src/testing/Simulation.ts"
+import { ask, transfersOf } from "./Ask.ts"
 import * as Checks from "./Checks.ts"
-import { ask, perform, start, stop, thaw } from "./Deeds.ts"
+import { perform, start, stop, thaw } from "./Deeds.ts"
 import type { Scenario } from "./Scenario.ts"
 import * as Stages from "./Stage.ts"
 import type { Stage } from "./Stage.ts"
+import { answer, waitsForAnswer } from "./TransferDeeds.ts"
 
 export interface Outcome {
   /** What was wrong; empty where nothing was. */
@@ -46,20 +48,14 @@ const whole = Effect.fnUntraced(function* (stage: Stage) {
     thaw(actor)
     actor.peer.slowDisk(0)
     actor.peer.fillDisk(Number.POSITIVE_INFINITY)
-    network.plug(actor.peer.name, "lan")
+    for (const segment of actor.segments) network.plug(actor.peer.name, segment)
     yield* start(stage, actor)
   }
 })
 
 const resumeAll = Effect.fnUntraced(function* (stage: Stage) {
   for (const actor of stage.actors) {
-    const list = yield* ask(
-      stage,
-      actor,
-      "list",
-      Transfer.use((transfer) => transfer.list)
-    )
-    for (const { id, pausedBy, state } of list ?? []) {
+    for (const { id, pausedBy, state } of yield* transfersOf(stage, actor)) {
       if (isOver(state) || pausedBy === null || pausedBy === undefined) continue
       yield* ask(
         stage,
@@ -68,6 +64,14 @@ const resumeAll = Effect.fnUntraced(function* (stage: Stage) {
         Transfer.use((transfer) => transfer.resume(id))
       )
     }
+  }
+})
+
+/** Everybody takes what they are asked about. */
+const answerAll = Effect.fnUntraced(function* (stage: Stage) {
+  for (const actor of stage.actors) {
+    const waiting = (yield* transfersOf(stage, actor)).filter(waitsForAnswer)
+    for (const _ of waiting) yield* answer(stage, actor, { part: "all", which: 0 })
   }
 })
 
@@ -111,7 +115,7 @@ const run = Effect.fnUntraced(function* (stage: Stage, scenario: Scenario) {
   yield* whole(stage)
   yield* until(stage, connectedWithin, Checks.strangers)
   yield* resumeAll(stage)
-  yield* until(stage, finishedWithin, Checks.unfinished)
+  yield* until(stage, finishedWithin, (stage) => Effect.andThen(answerAll(stage), Checks.unfinished(stage)))
   yield* Checks.always(stage)
   yield* Checks.afterwards(stage)
   if (stage.failures.length > 0) return

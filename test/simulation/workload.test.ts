@@ -1,7 +1,8 @@
 /** The workload itself: one seed is one history, defects of the past stay away, and a failure is made small. */
 import { assert, describe, it } from "@effect/vitest"
 import { found } from "./Found.ts"
-import { generate, type Scenario } from "./Scenario.ts"
+import { generate } from "./Generate.ts"
+import type { Scenario } from "./Scenario.ts"
 import { shrink } from "./Shrink.ts"
 import { play } from "./Workload.ts"
 
