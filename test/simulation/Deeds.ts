@@ -204,12 +204,19 @@ const toNodes = Effect.fnUntraced(function* (stage: Stage, act: Act) {
       const of = act.of === null ? null : stage.actors[act.of]
       return of === undefined ? undefined : yield* Trusts.policy(stage, node, of, act.accept)
     }
+  }
+  if (other === undefined || other === node) return
+  switch (act._tag) {
     case "block":
+      return yield* Trusts.block(stage, node, other)
     case "unblock":
+      return yield* Trusts.unblock(stage, node, other)
     case "verify":
+      return yield* Trusts.verify(stage, node, other)
     case "remove":
+      return yield* Trusts.remove(stage, node, other)
     case "add":
-      return other === undefined || other === node ? undefined : yield* Trusts[act._tag](stage, node, other)
+      return yield* Trusts.add(stage, node, other)
   }
 })
 
