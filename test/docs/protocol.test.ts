@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { createHash, createPublicKey } from "node:crypto"
+import { createHash, createPublicKey, X509Certificate } from "node:crypto"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -25,7 +25,7 @@ import * as RelativePath from "../../src/schema/RelativePath.ts"
 import * as Ticket from "../../src/schema/Ticket.ts"
 import * as Verify from "../../src/schema/Verify.ts"
 import * as Text from "../../src/schema/Text.ts"
-import { idOfKey } from "../../src/services/Certificate.ts"
+import { idOfCertificate, idOfKey } from "../../src/services/Certificate.ts"
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..")
 const page = readFileSync(join(root, "docs", "PROTOCOL.md"), "utf8")
@@ -70,6 +70,20 @@ const numbered = new Map(table("limit", "value").map(([name = "", value = ""]) =
 /** 32 bytes of one value. */
 const filled = (byte: number) => Verify.bytes32(new Uint8Array(32).fill(byte))
 
+/** Examples of frames on control links, by name. */
+const controlFrames = [
+  "hello",
+  "chat",
+  "chat-receipt",
+  "goodbye",
+  "transfers",
+  "offer",
+  "offer-reply",
+  "transfer-done",
+  "verify-commit",
+  "ticket-proof"
+] as const
+
 /** Examples of frames on data links, by name. */
 const dataFrames = [
   "attach",
@@ -94,7 +108,19 @@ describe("PROTOCOL.md's test vectors", () => {
     assert.strictEqual(idOfKey(createPublicKey({ key: spki, format: "der", type: "spki" })), id)
   })
 
-  for (const name of ["hello", "chat", "chat-receipt", "goodbye"]) {
+  it("a certificate, made by hand", () => {
+    const body = Buffer.concat([bytes("certificate-head"), bytes("spki")])
+    const made = Buffer.concat([Buffer.from("3081ab", "hex"), body, Buffer.from("300506032b6570034100", "hex")])
+    const whole = Buffer.from(bytes("certificate"))
+    assert.strictEqual(whole.subarray(0, -64).toString("hex"), made.toString("hex"))
+    const certificate = new X509Certificate(whole)
+    assert.isTrue(certificate.verify(certificate.publicKey), "its signature is that of its key")
+    assert.deepStrictEqual<unknown>(idOfCertificate(certificate), { id: idOfKey(certificate.publicKey) })
+    assert.strictEqual(idOfKey(certificate.publicKey), block("text", "id").split("\n")[0])
+    for (const hex of ["3081ab", "300506032b6570034100"]) assert.include(page, `\`${hex}\``)
+  })
+
+  for (const name of controlFrames) {
     it(`a control frame: ${name}`, () => {
       const splitter = new Frame.Splitter(Frame.helloMaxBytes)
       splitter.push(bytes(name))
@@ -169,6 +195,7 @@ describe("PROTOCOL.md's test vectors", () => {
 
   it("words to compare", () => {
     const [verification = "", commitment, words] = block("text", "words").trim().split("\n")
+    assert.deepInclude(json("verify-commit"), { verification, commitment })
     const binding = filled(3)
     const comparison = { verification: VerificationId.make(verification), initiator: first, responder: second, binding }
     assert.strictEqual(Verify.commit(comparison, filled(1)), commitment)
@@ -177,6 +204,7 @@ describe("PROTOCOL.md's test vectors", () => {
 
   it("a ticket", () => {
     const [text = "", id, ofJoiner, ofInviter] = block("text", "ticket").trim().split("\n")
+    assert.deepInclude(json("ticket-proof"), { ticket: id, proof: ofJoiner })
     const secret = base32(new Uint8Array(16).fill(4))
     const ticket = Result.getOrThrow(Ticket.parse(text))
     assert.strictEqual(Ticket.format(ticket), text)
@@ -189,6 +217,15 @@ describe("PROTOCOL.md's test vectors", () => {
     assert.strictEqual(key.ticket, id)
     assert.strictEqual(Ticket.prove(key, "joiner", meeting), ofJoiner)
     assert.strictEqual(Ticket.prove(key, "inviter", meeting), ofInviter)
+  })
+
+  it("a session in which one file comes has frames that there are, in this order", () => {
+    const lines = block("text", "transcript").trimEnd().split("\n")
+    for (const line of lines) {
+      const [, indent = "", tag = ""] = /^( *)[<>] ([A-Za-z]+)$/.exec(line) ?? assert.fail(line)
+      const known = indent === "" ? Object.keys(Frame.Frame.cases) : [...Object.keys(Block.DataFrame.cases), "block"]
+      assert.include(known, tag)
+    }
   })
 
   it("there is none that nothing checks", () => {
@@ -339,7 +376,7 @@ describe("docs/protocol", () => {
     assert.deepStrictEqual(Object.keys(control), Object.keys(Frame.Frame.cases))
     assert.deepStrictEqual(Object.keys(data), Object.keys(Block.DataFrame.cases))
     const Tagged = Schema.Record(Schema.String, Schema.Json)
-    for (const name of ["hello", "chat", "chat-receipt", "goodbye", ...dataFrames]) {
+    for (const name of [...controlFrames, ...dataFrames]) {
       const value = Schema.decodeUnknownSync(Tagged)(json(name))
       const definition = control[String(value["_tag"])] ?? data[String(value["_tag"])]
       assert.includeMembers(Object.keys(value), [...(definition?.required ?? ["a definition"])])

@@ -166,6 +166,28 @@ layer(Pair.layer, { excludeTestServices: true, timeout: "30 seconds" })(
   }
 )
 
+describe("the core of a second implementation, by itself", () => {
+  it("is under 300 lines", () => {
+    assert.isBelow(readFileSync(new URL("node.js", import.meta.url), "utf8").split("\n").length, 300)
+  })
+
+  it.live("is discovered, greets, chats and receives what is sent", () =>
+    Effect.gen(function* () {
+      const { at, kith, other } = yield* met("--core")
+      assert.strictEqual((yield* kith.kith("say", "hello", "--to", "Other")).code, 0, "it is delivered")
+      yield* other.heard("message", ({ text }) => text === "hello")
+      yield* other.tell("say", { peer: kith.id, text: "hello yourself" })
+      yield* other.heard("receipt", ({ seq, state }) => seq === 1 && state === "delivered")
+      mkdirSync(join(at, "files"))
+      const paths = makeFiles(join(at, "files"))
+      const sent = yield* kith.kith("send", ...paths, "--to", "Other")
+      assert.strictEqual(sent.code, 0, sent.out + sent.err)
+      const { root = "" } = yield* other.heard("received")
+      assert.deepStrictEqual(tree(root), tree(join(at, "files")))
+    })
+  )
+})
+
 describe("a second implementation that is not as the first", () => {
   it.live("dials at the same moment: the dial of the smaller id is left, and it hears the node's goodbye", () =>
     Effect.gen(function* () {

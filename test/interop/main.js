@@ -1,23 +1,47 @@
 // Runs node.js for a test: JSON commands on stdin, JSON lines of what happens on stdout. Ends with `quit` or its stdin.
 //
-//   node main.js --name Other --received DIR [--discovery-port P] [--dial-heard] [--crossing] [--future]
+//   node main.js --name Other --received DIR [--discovery-port P] [--core | --dial-heard | --crossing] [--future]
+//
+// `core`: nothing but node.js. `dial-heard`: dial who announces itself. `crossing`: dial who dials, so that the two dials
+// cross. `future`: speak as a later minor version would. The command `lossy`: as if every receipt were lost.
 import { once } from "node:events"
 import readline from "node:readline"
 import { parseArgs } from "node:util"
+import { decide, dial } from "./dialling.js"
 import * as node from "./node.js"
-import { attached, offer } from "./offering.js"
+import { goingOn } from "./going-on.js"
+import { attached, offer, offering } from "./offering.js"
 
 const text = { type: "string" }
 const flag = { type: "boolean", default: false }
-const known = { name: text, received: text, "discovery-port": text, "dial-heard": flag, crossing: flag, future: flag }
+const flags = { core: flag, "dial-heard": flag, crossing: flag, future: flag }
+const known = { name: text, received: text, "discovery-port": text, ...flags }
 const { values } = parseArgs({ options: known })
-Object.assign(node.options, values, { dialHeard: values["dial-heard"] })
+Object.assign(node.options, values)
+if (!values.core) {
+  Object.assign(node.frames, goingOn, offering)
+  Object.assign(node.options, { attached, decide })
+}
+if (values["dial-heard"]) node.options.heard = dial
+if (values.crossing) {
+  node.options.decide = (link) => {
+    const { dialled, socket, hello, peer } = link
+    if (dialled || node.sessions.has(peer)) decide(link)
+    else dial(socket.remoteAddress, hello.port, peer).on("secureConnect", () => decide(link))
+  }
+}
+if (values.future) {
+  const hello = { version: { major: 1, minor: 7 }, features: ["time-travel"] }
+  node.options.said = (body) => [
+    { ...body, ...(body._tag === "Hello" && hello), addedIn: "1.7" },
+    ...(["Profile", "Attach"].includes(body._tag) ? [{ _tag: "Rainbow", colours: 7 }] : [])
+  ]
+}
 
-const port = await node.listen(attached)
 let leave = () => undefined
 const commands = {
   discover: () => (leave = node.discover(Number(values["discovery-port"]))),
-  dial: ({ host = "127.0.0.1", port, peer }) => node.dial(host, port, peer),
+  dial: ({ host = "127.0.0.1", port, peer }) => dial(host, port, peer),
   say: ({ peer, text }) => node.say(peer, text),
   offer: ({ peer, paths, corrupt }) => offer(peer, paths, corrupt),
   lossy: ({ on }) => (node.options.lossy = on),
@@ -39,4 +63,3 @@ readline
     commands[command](rest)
   })
   .on("close", () => process.exit(0))
-node.tell("ready", { id: node.me, port })

@@ -1,8 +1,7 @@
 // The other half of section 7 and 8, beside node.js: offers files and directories, and answers what the receiver wants.
 import fs from "node:fs"
 import path from "node:path"
-import { connect, frames, needed, open, randomId, sessions, sha256, tell, transfers } from "./node.js"
-import { blocksOf, recordMax } from "./receiving.js"
+import { blocksOf, connect, randomId, read, sessions, sha256, tell, transfers, write } from "./node.js"
 
 /** The manifest of what lies at these paths, and where each entry is here. */
 const list = (paths) => {
@@ -42,7 +41,8 @@ export const offer = (peer, paths, corrupt) => {
 }
 
 /** Answers the receiver of a transfer on a link that is attached to it. */
-const answer = (t, socket, send, body) => {
+const answer = (t, socket, body) => {
+  const send = (frame) => write(socket, 1, frame)
   const { entries, sums } = t
   if (body._tag === "WantPage") {
     const part = entries.slice(body.page * 500, (body.page + 1) * 500)
@@ -60,11 +60,11 @@ const answer = (t, socket, send, body) => {
   else if (body._tag === "Want") {
     for (let n = 0; n < body.count; n++) t.queue.push(body.first + n)
   } else if (body._tag !== "Taken" && body._tag !== "AttachReply") return tell("skipped", { frame: body._tag })
-  pump(t, socket, send)
+  pump(t, socket)
 }
 
 /** Writes what is wanted, in order, as fast as the link takes it. */
-const pump = (t, socket, send) => {
+const pump = (t, socket) => {
   while (t.queue.length > 0 && !socket.writableNeedDrain && !socket.destroyed) {
     const number = t.queue.shift()
     const { entry, at, size } = t.blocks[number]
@@ -76,7 +76,7 @@ const pump = (t, socket, send) => {
       if (read !== size) throw new Error("it changed since it was listed")
     } catch (error) {
       t.queue = t.queue.filter((other) => t.blocks[other].entry !== entry)
-      send({ _tag: "EntryFailed", entry, reason: error.message })
+      write(socket, 1, { _tag: "EntryFailed", entry, reason: error.message })
       continue
     }
     const head = Buffer.alloc(13, 2)
@@ -88,50 +88,43 @@ const pump = (t, socket, send) => {
 
 /** Serves a data link that was dialled to here: Attach is its first record. */
 export const attached = (socket, peer) => {
-  let t
-  const send = open(
-    socket,
-    1,
-    recordMax,
-    (body) => {
-      if (t) return answer(t, socket, send, body)
-      const { transfer, lane, attempt } = body
-      const wanted = transfers.get(transfer)
-      const refused = body._tag !== "Attach" || wanted?.peer !== peer || wanted.role !== "send" || wanted.over
-      const stale = !refused && attempt <= (wanted.attempts.get(lane)?.attempt ?? 0)
-      send({ _tag: "AttachReply", accepted: !refused && !stale, reason: refused ? "no such transfer" : "" })
-      if (refused || stale) return socket.end()
-      t = begin(wanted, socket, send, lane, attempt)
-    },
-    () => socket.destroy()
-  )
+  serve(socket, ({ _tag, transfer, lane, attempt }) => {
+    const t = transfers.get(transfer)
+    const refused = _tag !== "Attach" || t?.peer !== peer || t.role !== "send" || t.over
+    const stale = !refused && attempt <= (t.attempts.get(lane)?.attempt ?? 0)
+    write(socket, 1, { _tag: "AttachReply", accepted: !refused && !stale, reason: refused ? "no such transfer" : "" })
+    return refused || stale ? undefined : begin(t, socket, lane, attempt)
+  })
 }
-const begin = (t, socket, send, lane, attempt) => {
+/** Answers what comes on a data link, for the transfer that is attached to it. */
+const serve = async (socket, attach, t) => {
+  try {
+    for await (const [, body] of read(socket, 1)) {
+      if (t) answer(t, socket, body)
+      else if ((t = attach(body)) === undefined) break
+    }
+  } catch {}
+  socket.destroy()
+}
+const begin = (t, socket, lane, attempt) => {
   t.attempts.get(lane)?.socket.destroy()
   t.attempts.set(lane, { socket, attempt })
   tell("attached", { transfer: t.id, lane, attempt })
-  socket.on("drain", () => pump(t, socket, send))
+  socket.on("drain", () => pump(t, socket))
   t.queue = [] // one lane is all that this sender is made for
   return t
 }
 
-Object.assign(needed, { DialMe: "transfer lane attempt", TransferDone: "transfer outcome failed" })
-Object.assign(frames, {
+/** What is done with these frames by a node that offers. */
+export const offering = {
   OfferReply: (_, { transfer, decision, reason }) => tell("reply", { transfer, decision, reason }),
   TransferStatus: (_, { transfer, status }) => tell("status", { transfer, status }),
   DialMe: ({ socket, hello, peer }, { transfer, lane, attempt }) => {
     const t = transfers.get(transfer)
     if (t?.peer !== peer || t.role !== "send" || t.over) return
     connect(socket.remoteAddress, hello.port, "kith-data/1", peer, (data) => {
-      const send = open(
-        data,
-        1,
-        recordMax,
-        (body) => answer(t, data, send, body),
-        () => data.destroy()
-      )
-      send({ _tag: "Attach", transfer, lane, attempt })
-      begin(t, data, send, lane, attempt)
+      write(data, 1, { _tag: "Attach", transfer, lane, attempt })
+      serve(data, undefined, begin(t, data, lane, attempt))
     })
   },
   TransferDone: ({ peer }, body) => {
@@ -141,4 +134,4 @@ Object.assign(frames, {
     for (const { socket } of t.attempts.values()) socket.end()
     tell("sent", { transfer: t.id, outcome: body.outcome, failed: body.failed, published: body.published })
   }
-})
+}
