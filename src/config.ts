@@ -107,6 +107,8 @@ export const limits = {
    * within 15 s. Wi-Fi that hesitates for a few seconds costs nothing.
    */
   heartbeat: Duration.seconds(5),
+  /** The side that was dialled waits longer before it asks, so that one Ping and its answer serve both. */
+  heartbeatAccepted: Duration.seconds(6),
   doubtful: Duration.seconds(9),
   dead: Duration.seconds(14),
   /** Whoever is heard at a new place has to answer on the link that there is within this, or is dialled there. */

@@ -81,8 +81,6 @@ export interface Session {
   readonly part: (end: End) => Effect.Effect<void>
 }
 
-const millis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
-
 const closed = (error: LinkClosed): End => ({ reason: "closed", detail: inert(error.reason), goodbye: null })
 
 const ended = (reason: GoodbyeReason | "stalled", detail: string): End => ({
@@ -94,6 +92,8 @@ const ended = (reason: GoodbyeReason | "stalled", detail: string): End => ({
 /** `first`: what is written before anything else, which is our Hello on a link that we accepted. */
 export const make = Effect.fnUntraced(function* (opened: Opened, first: ReadonlyArray<Frame>) {
   const { hello, link, splitter } = opened
+  const clock = yield* Clock.Clock
+  const millis = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   const outgoing = yield* Effect.acquireRelease(
     Queue.bounded<Uint8Array, Cause.Done>(limits.outgoingMax),
     Queue.shutdown
@@ -102,7 +102,7 @@ export const make = Effect.fnUntraced(function* (opened: Opened, first: Readonly
   for (const frame of first) Queue.offerUnsafe(outgoing, encode(frame))
   const asked = yield* Deferred.make<End>()
   const broken = yield* Deferred.make<End>()
-  const started = yield* millis
+  const started = millis()
   let heardAt = started
   let pingedAt = started
   /** Since when the reader waits for the link; undefined while it waits for a service of this node. */
@@ -120,7 +120,7 @@ export const make = Effect.fnUntraced(function* (opened: Opened, first: Readonly
   const ping = Effect.suspend(() => post({ _tag: "Ping", nonce: nonce++ }))
 
   const write = Effect.fnUntraced(function* (chunks: ReadonlyArray<Uint8Array>) {
-    writingSince = yield* millis
+    writingSince = millis()
     yield* link.write(...chunks)
     writingSince = undefined
   })
@@ -187,10 +187,10 @@ export const make = Effect.fnUntraced(function* (opened: Opened, first: Readonly
       const body = splitter.next()
       if (Result.isFailure(body)) return ended("protocol", body.failure.message)
       if (body.success === undefined) {
-        readingSince = yield* millis
+        readingSince = millis()
         const bytes = yield* link.read
         readingSince = undefined
-        heardAt = yield* millis
+        heardAt = millis()
         yield* hearing.release
         splitter.push(bytes)
       } else {
@@ -204,12 +204,12 @@ export const make = Effect.fnUntraced(function* (opened: Opened, first: Readonly
 
   /** Asks a quiet peer, and gives up one that stays quiet. Time in which nobody listens to it does not count. */
   const heartbeat = Effect.fnUntraced(function* (handler: Handler) {
-    const every = Duration.toMillis(limits.heartbeat)
+    const every = Duration.toMillis(link.side === "dialled" ? limits.heartbeat : limits.heartbeatAccepted)
     const doubtful = Duration.toMillis(limits.doubtful)
     const dead = Duration.toMillis(limits.dead)
     const stalled = Duration.toMillis(limits.stalled)
     while (true) {
-      const now = yield* millis
+      const now = millis()
       if (readingSince !== undefined && now - readingSince >= dead) {
         return ended("silent", `nothing heard for ${dead / 1000} s`)
       }

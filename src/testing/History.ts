@@ -46,7 +46,7 @@ export const format = (happening: Happening): string => {
   return `${(at / 1000).toFixed(3)} ${kind} ${from}${target}${bytes}${detail === "" ? "" : ` (${detail})`}`
 }
 
-/** Sums of bytes that travel to many. */
+/** Sums of datagrams, which travel to many, again and again. */
 const sums = new WeakMap<Uint8Array, number>()
 
 const sumOf = (bytes: Uint8Array): number => {
@@ -77,7 +77,7 @@ export class History {
       from,
       to,
       size: bytes?.length ?? 0,
-      sum: bytes === undefined ? 0 : sumOf(bytes),
+      sum: bytes === undefined ? 0 : kind === "data" ? crc32(bytes) : sumOf(bytes),
       detail
     }
     this.#mix(happening)

@@ -74,7 +74,7 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host, ran
         history.add(index === 0 ? "datagram" : "doubled", ...names, payload, kind)
         const origin = { host: zoned(from.address, to.card), port: source }
         // Each gets bytes of its own, as from a kernel.
-        const deliver = (socket: DatagramSocket) => socket.receive({ payload: payload.slice(), from: origin })
+        const deliver = (socket: DatagramSocket) => socket.receive({ payload: Buffer.from(payload), from: origin })
         const hearing = [...(medium.sockets.get(to.host) ?? [])].filter((socket) => socket.port === port)
         if (kind !== "unicast") {
           for (const socket of hearing) if (socket.address === null) deliver(socket)

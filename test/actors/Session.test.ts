@@ -205,10 +205,25 @@ describe("a session", () => {
     })
   )
 
-  it.effect("asks a quiet peer after 5 s, and gives it up after 14", () =>
+  it.effect("costs one Ping and one Pong in 5 s where nobody says anything", () =>
+    Effect.gen(function* () {
+      const network = yield* SimulatedNetwork.make({ seed: 1 })
+      const [alice, bob] = [yield* start(network.host("alice")), yield* start(network.host("bob"))]
+      const change = yield* changes(alice)
+      yield* alice.connection.suggest(bob.id, bob.address)
+      assert.strictEqual(yield* elapse(change), `up ${bob.id}`)
+      yield* TestClock.adjust("1 second")
+      const said = () => network.history().filter(({ kind }) => kind === "data").length
+      const before = said()
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(said() - before, 24)
+    })
+  )
+
+  it.effect("asks a quiet peer that dialled after 6 s, and gives it up after 14", () =>
     Effect.gen(function* () {
       const { puppet: other, self, change } = yield* session()
-      yield* TestClock.adjust("4900 millis")
+      yield* TestClock.adjust("5900 millis")
       const asked = yield* Effect.forkChild(other.next, { startImmediately: true })
       yield* TestClock.adjust("50 millis")
       assert.isUndefined(asked.pollUnsafe())

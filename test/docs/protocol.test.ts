@@ -261,6 +261,7 @@ describe("PROTOCOL.md's numbers", () => {
       "seconds for a TLS handshake": seconds(limits.tlsHandshake),
       "seconds for a Hello or Attach": seconds(limits.hello),
       "seconds of quiet before a Ping": seconds(limits.heartbeat),
+      "seconds of quiet before a Ping of the side that was dialled": seconds(limits.heartbeatAccepted),
       "seconds of quiet before another link is dialled": seconds(limits.doubtful),
       "seconds of quiet before the link is given up": seconds(limits.dead),
       "seconds without movement before a data link is given up": seconds(limits.stalled),
