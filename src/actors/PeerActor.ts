@@ -66,7 +66,7 @@ export interface PeerActor {
   readonly isAt: (address: Address) => boolean
   /** There was a session once. */
   readonly isMet: () => boolean
-  /** A person asked for this peer. */
+  /** A person asked for this peer, in this run or, having decided about it, in an earlier one. */
   readonly isKept: () => boolean
 }
 
@@ -108,7 +108,7 @@ export const make = Effect.fnUntraced(function* (id: PeerId, node: Surroundings)
   })
   const remembered = state.met ? (known?.addresses ?? []) : []
   let current: PeerLinks.LinkHandle | undefined
-  let isKept = false
+  let isKept = known?.trust === "verified" || (known?.accept ?? null) !== null
   let isForgotten = false
   let told: Pick<PeerRecord, "state" | "wanted" | "addresses"> | undefined
 

@@ -81,6 +81,7 @@ export const make = Effect.gen(function* () {
   }
   const roster: Roster = makeRoster({
     make: (id) => PeerActor.make(id, surroundings),
+    forget: registry.forget,
     start: (actor, end) => void run(actor.id, Effect.ensuring(actor.run, end))
   })
   let links = 0

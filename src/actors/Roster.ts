@@ -17,6 +17,8 @@ export interface Roster {
 
 export const makeRoster = (options: {
   readonly make: (id: PeerId) => Effect.Effect<PeerActor>
+  /** One has made room: what nobody decided about it is forgotten with it. */
+  readonly forget: (id: PeerId) => Effect.Effect<void>
   /** Runs the actor, and `end` after it, in a fiber that belongs to the node. */
   readonly start: (actor: PeerActor, end: Effect.Effect<void>) => void
 }): Roster => {
@@ -55,7 +57,8 @@ export const makeRoster = (options: {
     if (leaving === "full") return Option.none()
     if (Option.isSome(leaving)) {
       heard.delete(leaving.value.id)
-      yield* leaving.value.stop("shutdown", { forget: true })
+      yield* leaving.value.stop("shutdown", { forget: false })
+      yield* options.forget(leaving.value.id)
     }
     const actor = yield* options.make(id)
     // Someone else may have been quicker while we made room.

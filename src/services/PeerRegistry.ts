@@ -68,6 +68,8 @@ export class PeerRegistry extends Context.Service<
      */
     readonly update: (id: PeerId, change: (peer: PeerRecord) => PeerRecord) => Effect.Effect<PeerRecord>
     readonly remove: (id: PeerId) => Effect.Effect<void>
+    /** The same, unless a person decided about it or it is connected: what others do makes nobody forget that. */
+    readonly forget: (id: PeerId) => Effect.Effect<void>
     /** A person removed it (true), or wants it again: remembered, though nothing else of it may be. */
     readonly markRemoved: (id: PeerId, isRemoved: boolean) => Effect.Effect<void>
     /** Whether a person removed it: it is not dialled until a person acts. */
@@ -212,7 +214,7 @@ export const makeRegistry = Effect.fnUntraced(function* (bounds: {
   const turn = yield* Semaphore.make(1)
   const inTurn = <A>(change: Effect.Effect<A>) => Effect.uninterruptible(turn.withPermit(change))
 
-  const forget = (id: PeerId): boolean => {
+  const drop = (id: PeerId): boolean => {
     hearsay.delete(id)
     forgettable.delete(id)
     return peers.delete(id)
@@ -251,7 +253,7 @@ export const makeRegistry = Effect.fnUntraced(function* (bounds: {
       yield* events.publish({ _tag: "PeerChanged", peer: shown })
     }
     const gone = surplus()
-    if (gone !== undefined && forget(gone)) {
+    if (gone !== undefined && drop(gone)) {
       keeper.note(gone)
       yield* events.publish({ _tag: "PeerRemoved", id: gone })
     }
@@ -265,9 +267,16 @@ export const makeRegistry = Effect.fnUntraced(function* (bounds: {
     return after
   })
 
-  const remove = Effect.fn("PeerRegistry.remove")(function* (id: PeerId) {
-    if (forget(id)) yield* events.publish({ _tag: "PeerRemoved", id })
+  const leave = Effect.fnUntraced(function* (id: PeerId) {
+    if (drop(id)) yield* events.publish({ _tag: "PeerRemoved", id })
     keeper.note(id)
+  })
+
+  const remove = Effect.fn("PeerRegistry.remove")(leave, inTurn)
+
+  const forget = Effect.fn("PeerRegistry.forget")(function* (id: PeerId) {
+    const peer = peers.get(id)
+    if (peer !== undefined && isForgettable(peer)) yield* leave(id)
   }, inTurn)
 
   const markRemoved = Effect.fn("PeerRegistry.markRemoved")(function* (id: PeerId, isRemoved: boolean) {
@@ -289,6 +298,7 @@ export const makeRegistry = Effect.fnUntraced(function* (bounds: {
     find: (query) => Effect.suspend(() => Effect.fromResult(searchPeers([...peers.values()], query))),
     update,
     remove,
+    forget,
     markRemoved,
     isRemoved: (id) => Effect.sync(() => removed.has(id))
   })

@@ -92,6 +92,33 @@ describe("a flood", () => {
   )
 })
 
+describe("too many peers", () => {
+  it.effect("never push out what a person decided about one that is away", () =>
+    Effect.gen(function* () {
+      const network = yield* SimulatedNetwork.make({ seed: 1 })
+      const [alice, bob] = [yield* start(network.host("alice")), yield* start(network.host("bob"))]
+      const nowhere = tcp("10.0.9.9", 9090)
+      // As an earlier run left them: the first is verified, one may send unasked, the others were only met.
+      for (let n = 0; n < limits.peersMax; n++) {
+        yield* alice.registry.update(someId(1000 + n), (peer) => ({
+          ...peer,
+          lastSeen: 1,
+          addresses: [nowhere],
+          ...(n === 0 && { trust: "verified" as const }),
+          ...(n === 1 && { accept: "everyone" as const })
+        }))
+        yield* alice.connection.suggest(someId(1000 + n), nowhere)
+      }
+      yield* elapse(bob.connection.add(format(alice.address)))
+      assert.include(yield* alice.shown, "bob connected")
+      const [verified, everyone, met] = yield* Effect.forEach([0, 1, 2], (n) => alice.registry.get(someId(1000 + n)))
+      assert.isTrue(verified?._tag === "Some" && verified.value.trust === "verified")
+      assert.isTrue(everyone?._tag === "Some" && everyone.value.accept === "everyone")
+      assert.strictEqual(met?._tag, "None")
+    })
+  )
+})
+
 describe("the supervisor", () => {
   /** Sightings that a test makes up, for a node and its settings. */
   const supervise = Effect.fnUntraced(function* (node: Node, settings: Partial<NodeConfig["Service"]>) {

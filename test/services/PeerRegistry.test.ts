@@ -196,6 +196,21 @@ describe("PeerRegistry's bounds", () => {
     )
   )
 
+  it.effect("who makes room elsewhere is forgotten, unless a person decided about it or it is connected", () =>
+    withRegistry((registry) =>
+      Effect.gen(function* () {
+        yield* registry.update(someId(1), set({ trust: "verified", state: "away" }))
+        yield* registry.update(someId(2), set({ trust: "blocked" }))
+        yield* registry.update(someId(3), set({ accept: "nobody" }))
+        yield* registry.update(someId(4), set({ state: "connected", lastSeen: 1 }))
+        yield* registry.update(someId(5), set({ state: "away", lastSeen: 1, wanted: true }))
+        yield* registry.update(someId(6), (peer) => peer)
+        for (const n of [1, 2, 3, 4, 5, 6, 7]) yield* registry.forget(someId(n))
+        assert.deepStrictEqual(yield* ids(registry), [1, 2, 3, 4].map(someId))
+      })
+    )
+  )
+
   it.effect("50,000 made-up ids cost no more than the bound", () =>
     withRegistry((registry, published) =>
       Effect.gen(function* () {
