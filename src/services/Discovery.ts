@@ -80,6 +80,9 @@ export class Discovery extends Context.Service<
 /** How often interfaces are looked at, and what could not be opened is tried again. */
 const checkEvery = Duration.seconds(2)
 
+/** What an earlier run of this node said may be heard by the next one for so long; a clone is heard again after it. */
+const echoes = Duration.seconds(1)
+
 /** A clone, or someone who plays one, is told of this often at most; so are dropped datagrams. */
 const tellEvery = Duration.minutes(1)
 
@@ -166,11 +169,12 @@ const makeHearing = Effect.fnUntraced(function* (saw: (sighting: Sighting) => vo
   const newcomers = new State.Newcomers(limits.discoveredMax)
   const meanings = new State.Meanings(self, limits.discoveredMax)
   let dropped = 0
+  const echoesUntil = (yield* now) + Duration.toMillis(echoes)
   let clonedAt = Number.NEGATIVE_INFINITY
 
   const alarm = Effect.fnUntraced(function* (from: Endpoint) {
     const time = yield* now
-    if (time - clonedAt < Duration.toMillis(tellEvery)) return
+    if (time < echoesUntil || time - clonedAt < Duration.toMillis(tellEvery)) return
     clonedAt = time
     const text = `Another node, at ${from.host}, announces itself with this node's identity. Give it one of its own`
     yield* Effect.logWarning(text).pipe(Effect.annotateLogs({ address: from.host }))

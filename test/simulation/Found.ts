@@ -15,5 +15,12 @@ export const found: Readonly<Record<string, Scenario>> = {
       { wait: 0, act: { _tag: "start", node: 1 } },
       { wait: 5000, act: { _tag: "say", node: 0, to: 1 } }
     ]
+  },
+  // Seed 1119. What the run before had announced a moment ago came to the next one, which took it for a clone.
+  "a node that starts again at once is not alarmed by itself": {
+    seed: 1119,
+    nodes: 2,
+    conditions: {},
+    steps: [{ wait: 0, act: { _tag: "restart", node: 0 } }]
   }
 }
