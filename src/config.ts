@@ -154,6 +154,8 @@ export const limits = {
   /** Messages that are read from the outbox at one time, and the bytes of their texts. */
   outboxAtOnce: 256,
   outboxBytesAtOnce: 256 * 1024,
+  /** What was written to a peer is noted as sent up to this much later, unless its receipt is here by then. */
+  sentNoted: Duration.millis(100),
   /** Messages of peers that are kept by one write. */
   chatAtOnce: 128,
   /** A message, or an offer, waits this long for a peer that is away: later it would surprise both. How often that is looked at. */

@@ -4,10 +4,18 @@
  */
 import * as Schema from "effect/Schema"
 
-const encoder = new TextEncoder()
-
-/** Length in UTF-8 bytes. */
-export const byteLength = (text: string): number => encoder.encode(text).length
+/** Length in UTF-8 bytes; a lone surrogate counts as what stands for it there. Counted, since encoding makes the bytes. */
+export const byteLength = (text: string): number => {
+  let bytes = text.length
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at)
+    if (unit < 0x80) continue
+    bytes += unit < 0x800 ? 1 : 2
+    // Two units of a pair are four bytes.
+    if ((unit & 0xfc00) === 0xd800 && (text.charCodeAt(at + 1) & 0xfc00) === 0xdc00) at++
+  }
+  return bytes
+}
 
 /** Well-formed Unicode of `min` to `max` UTF-8 bytes. */
 export const bounded = ({ min = 0, max }: { readonly min?: number; readonly max: number }) =>

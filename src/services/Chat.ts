@@ -73,6 +73,9 @@ export class Chat extends Context.Service<
   )
 }
 
+/** Random ids that are made at one time. */
+const idsAtOnce = 64
+
 const refusal = (text: string): string | undefined => {
   if (text === "") return "it is empty"
   if (!text.isWellFormed()) return "it holds half a character (a lone surrogate), which cannot be sent"
@@ -91,11 +94,17 @@ const make = Effect.gen(function* () {
   const events = yield* Events
   const { id: self } = yield* Identity
   const random = yield* SecureRandom.SecureRandom
-  /** Asked for together: the call takes longer than the bytes. */
+  /** Asked for many at a time: the call takes longer than the bytes. */
+  const spareIds: Array<string> = []
   const randomIds = (count: number) =>
-    Effect.map(random.randomBytes(count * idBytes), (bytes) =>
-      Array.from({ length: count }, (_, at) => base32(bytes.subarray(at * idBytes, (at + 1) * idBytes)))
-    )
+    Effect.suspend(() => {
+      if (spareIds.length >= count) return Effect.succeed(spareIds.splice(-count))
+      const asked = Math.max(count, idsAtOnce)
+      return Effect.map(random.randomBytes(asked * idBytes), (bytes) => {
+        for (let at = 0; at < asked; at++) spareIds.push(base32(bytes.subarray(at * idBytes, (at + 1) * idBytes)))
+        return spareIds.splice(-count)
+      })
+    })
   const freshEpoch = Effect.map(random.randomBytes(idBytes), (bytes) => Epoch.make(base32(bytes)))
 
   let isRefused = false

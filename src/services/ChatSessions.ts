@@ -38,8 +38,9 @@ interface Conversation {
   isUp: boolean
   /** Open while there may be something to write. */
   readonly wake: Latch.Latch
-  /** The greatest number of this session that was noted as sent. */
+  /** The greatest number of this session that was noted as sent, and whether it is time to note more. */
   noted: number
+  mayNote: boolean
   /** The outbox may hold something that was not written to this session: it has to be read. */
   mayWait: boolean
 }
@@ -67,6 +68,7 @@ export const makeSessions = Effect.fnUntraced(function* (options: {
       isUp: false,
       wake: Latch.makeUnsafe(false),
       noted: 0,
+      mayNote: false,
       mayWait: true
     }
     conversations.set(peer, made)
@@ -112,6 +114,16 @@ export const makeSessions = Effect.fnUntraced(function* (options: {
     return true
   })
 
+  /** Sessions to which something was written that is neither acknowledged nor noted as sent. */
+  const unnoted = new Set<Conversation>()
+  const someUnnoted = Latch.makeUnsafe(false)
+
+  /** Receipts are mostly quicker than the reminder to note it: then a commit is spared, and nobody waits for it. */
+  const remember = (conversation: Conversation): void => {
+    unnoted.add(conversation)
+    someUnnoted.openUnsafe()
+  }
+
   /** Notes as sent what was written and is not acknowledged. */
   const note = Effect.fnUntraced(function* (conversation: Conversation) {
     const { epoch, written } = conversation.session
@@ -127,6 +139,8 @@ export const makeSessions = Effect.fnUntraced(function* (options: {
       const { owed, peer, wake } = conversation
       for (;;) {
         yield* wake.await
+        // Whatever else is kept or comes in this turn goes with it.
+        yield* Effect.yieldNow
         yield* wake.close
         do {
           for (const [key, receipt] of owed) {
@@ -134,8 +148,11 @@ export const makeSessions = Effect.fnUntraced(function* (options: {
             if (owed.get(key) === receipt) owed.delete(key)
           }
         } while (yield* writeSome(conversation))
-        // Receipts are often quicker: then there is nothing to note.
-        if (!isNoted(conversation)) yield* note(conversation)
+        if (!isNoted(conversation)) {
+          if (conversation.mayNote) yield* note(conversation)
+          else remember(conversation)
+        }
+        conversation.mayNote = false
       }
     },
     // The session ended a moment ago; the word of it, which makes everything unacknowledged wait again, is on its way.
@@ -143,10 +160,23 @@ export const makeSessions = Effect.fnUntraced(function* (options: {
     orLog
   )
 
+  const remind = Effect.gen(function* () {
+    yield* someUnnoted.await
+    yield* someUnnoted.close
+    yield* Effect.sleep(limits.sentNoted)
+    for (const conversation of unnoted) {
+      conversation.mayNote = true
+      conversation.wake.openUnsafe()
+    }
+    unnoted.clear()
+  })
+  yield* Effect.forkScoped(Effect.forever(remind))
+
   const begin = Effect.fnUntraced(function* (conversation: Conversation) {
     yield* FiberMap.remove(writers, conversation.peer)
     conversation.session = State.newSession
     conversation.noted = 0
+    conversation.mayNote = false
     conversation.mayWait = true
     yield* conversation.wake.open
     yield* FiberMap.run(writers, conversation.peer, write(conversation))

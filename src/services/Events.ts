@@ -2,13 +2,15 @@
  * What happens in a node, to whoever watches. Publishing never waits: a watcher that lags more than
  * `limits.eventsMax` behind loses the oldest and is told how many (`Missed`).
  *
- * The layer owns one ring of the newest events; each watcher reads it at its own pace. A watcher ends with its
- * stream; the end of the layer ends them all.
+ * Each watcher has a queue of its own, for as long as its stream is read; what is published in one turn it gets
+ * together. The end of the layer ends the streams, after what is in their queues.
  */
+import * as Arr from "effect/Array"
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as PubSub from "effect/PubSub"
+import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { limits } from "../config.ts"
 import type { Event } from "../schema/Event.ts"
@@ -27,32 +29,43 @@ export class Events extends Context.Service<
   )
 }
 
-/** One place in the ring. The number is what lets a watcher count the places it lost; `event` is absent at the end. */
+/** The number is what lets a watcher count the events it lost. */
 interface Numbered {
   readonly number: number
-  readonly event: Event | null
+  readonly event: Event
 }
 
-/** Events that keep the newest `capacity`; the service uses `limits.eventsMax`. */
+/** Events of which a watcher that lags keeps the newest `capacity`; the service uses `limits.eventsMax`. */
 export const makeEvents = Effect.fnUntraced(function* (capacity: number) {
   let published = 0
-  const ring = yield* Effect.acquireRelease(PubSub.sliding<Numbered>(capacity), (ring) =>
-    // Watchers read what is still in the ring, then end. Shutting it down would interrupt them instead.
-    PubSub.end(ring, { number: published, event: null })
-  )
+  let isOver = false
+  const watchers = new Set<Queue.Queue<Numbered, Cause.Done>>()
+  yield* Effect.addFinalizer(() => {
+    isOver = true
+    return Effect.forEach(watchers, Queue.end, { discard: true })
+  })
 
   const publish = (event: Event) =>
-    Effect.suspend(() => PubSub.publish(ring, { number: published++, event })).pipe(Effect.asVoid)
+    Effect.sync(() => {
+      const next = { number: published++, event }
+      for (const watcher of watchers) Queue.offerUnsafe(watcher, next)
+    })
 
   const watch = Effect.gen(function* () {
-    // Read before subscribing: what comes between the two is then counted as missed, never lost in silence.
+    if (isOver) return Stream.empty
     const first = published
-    const subscription = yield* PubSub.subscribe(ring)
-    return Stream.fromSubscription(subscription).pipe(
-      Stream.takeWhile((next) => next.event !== null),
-      Stream.mapAccum(
+    const queue = yield* Effect.acquireRelease(Queue.sliding<Numbered, Cause.Done>(capacity), (queue) => {
+      watchers.delete(queue)
+      return Queue.shutdown(queue)
+    })
+    watchers.add(queue)
+    return Stream.fromQueue(queue).pipe(
+      Stream.mapAccumArray(
         () => first,
-        (expected, next): readonly [number, ReadonlyArray<Event>] => [next.number + 1, since(expected, next)]
+        (expected, some): readonly [number, ReadonlyArray<Event>] => [
+          Arr.lastNonEmpty(some).number + 1,
+          [...missed(some[0].number - expected), ...some.map(({ event }) => event)]
+        ]
       )
     )
   })
@@ -60,8 +73,5 @@ export const makeEvents = Effect.fnUntraced(function* (capacity: number) {
   return Events.of({ publish, stream: Stream.unwrap(watch) })
 })
 
-/** The event in this place, after word of those before it that this watcher never saw. */
-const since = (expected: number, next: Numbered): ReadonlyArray<Event> => {
-  const event = next.event === null ? [] : [next.event]
-  return next.number > expected ? [{ _tag: "Missed", count: next.number - expected }, ...event] : event
-}
+/** Only the oldest are lost, so what is missing is missing before the first. */
+const missed = (count: number): ReadonlyArray<Event> => (count > 0 ? [{ _tag: "Missed", count }] : [])

@@ -102,7 +102,7 @@ export const makeAppends = (database: Database["Service"], sql: SqlClient) => {
         SELECT j.value AS peer, count(r.message) AS messages, ifnull(sum(r.bytes), 0) AS bytes
         FROM json_each(${JSON.stringify(unsure)}) j
         LEFT JOIN keys k ON k.id = j.value
-        LEFT JOIN recipients r ON r.peer = k.n AND r.state < 2
+        LEFT JOIN recipients r INDEXED BY recipients_waiting ON r.peer = k.n AND r.state < 2
         GROUP BY j.key ORDER BY j.key`,
       decodeWaitingCounts
     )
@@ -185,10 +185,12 @@ export const makeAppends = (database: Database["Service"], sql: SqlClient) => {
         if (epoch !== undefined && !fresh.has(peer)) fresh.set(peer, epoch)
       }
     }
-    const keys = yield* numbered(sql, new Set([...asked.map(({ message }) => message.from), ...fresh.keys()]))
+    const named = asked.flatMap(({ message: { from, to } }) => (to === null ? [from] : [from, to]))
+    const keys = yield* numbered(sql, new Set([...named, ...fresh.keys()]))
     const counters = new Map((yield* countersOf(keys, fresh)).map((one) => [one.peer, { ...one }]))
     const places = yield* insertMessages(
       sql,
+      keys,
       asked.map(({ message }) => message)
     )
     safe = Math.min(safe, (places.find((place) => place !== undefined) ?? safe + 1) - 1)

@@ -75,7 +75,7 @@ export const makeReceived = (database: Database["Service"], sql: SqlClient) => {
   const add = Effect.fnUntraced(function* (arrivals: ReadonlyArray<Arrival>) {
     if (arrivals.length === 0) return []
     const keys = yield* numbered(sql, new Set(arrivals.flatMap(({ peer, to }) => (to === null ? [peer] : [peer, to]))))
-    const places = yield* insertMessages(sql, arrivals.map(messageOf))
+    const places = yield* insertMessages(sql, keys, arrivals.map(messageOf))
     const added = arrivals.flatMap((arrival, at) => {
       const place = places[at]
       const sender = keys.get(arrival.peer)

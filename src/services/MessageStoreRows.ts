@@ -62,20 +62,23 @@ const decodeAdded = Schema.decodeUnknownEffect(Schema.Struct({ changes: Schema.I
 
 /**
  * Adds these messages and returns the place of each, in their order; undefined where its sender gave the id to another
- * one. One statement for all; with RETURNING it would take several times as long.
+ * one. `keys`: the numbers of all whom they name. One statement for all; with RETURNING it would take several times as
+ * long.
  */
 export const insertMessages = Effect.fnUntraced(function* (
   sql: SqlClient,
+  keys: ReadonlyMap<PeerId, number>,
   messages: ReadonlyArray<Pick<Message, "id" | "from" | "to" | "text" | "sentAt">>
 ) {
   const [{ n: last }] = yield* Effect.flatMap(sql`SELECT max(n) AS n FROM messages`, decodeLast)
   const first = (last ?? 0) + 1
-  const rows = messages.map((one, at) => [first + at, one.id, one.from, one.to, one.text, one.sentAt])
+  const rows = messages.map(({ from, id, sentAt, text, to }, at) => {
+    return [first + at, id, keys.get(from), to === null ? null : keys.get(to), text, sentAt]
+  })
   const { changes } = yield* Effect.flatMap(
     sql`
       INSERT INTO messages (n, id, sender, receiver, text, sent_at)
-      SELECT j.value ->> 0, j.value ->> 1, (SELECT n FROM keys WHERE id = j.value ->> 2),
-        (SELECT n FROM keys WHERE id = j.value ->> 3), j.value ->> 4, j.value ->> 5
+      SELECT j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5
       FROM json_each(${JSON.stringify(rows)}) j WHERE true ORDER BY j.key
       ON CONFLICT (id, sender) DO NOTHING`.raw,
     decodeAdded
@@ -144,12 +147,16 @@ export const trim = (sql: SqlClient, last: number, added: number): Effect.Effect
     ? Effect.void
     : Effect.asVoid(
         Effect.all([
-          sql`
-            DELETE FROM messages WHERE n IN (
-              SELECT m.n FROM messages m WHERE m.n <= ${last - limits.messagesMax}
-                AND NOT EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.n AND r.state < 2)
-              ORDER BY m.n LIMIT ${2 * (trimEvery + added)}
-            )`,
+          // Only where there may be something: for its trigger's sake it makes the search write out what it gathered.
+          last > limits.messagesMax ? forget(sql, last - limits.messagesMax, 2 * (trimEvery + added)) : Effect.void,
           sql`DELETE FROM unread WHERE message <= ${last - unreadSpan}`
         ])
       )
+
+/** Removes the first messages up to this place that wait for nobody. */
+const forget = (sql: SqlClient, upTo: number, most: number) => sql`
+  DELETE FROM messages WHERE n IN (
+    SELECT m.n FROM messages m WHERE m.n <= ${upTo}
+      AND NOT EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.n AND r.state < 2)
+    ORDER BY m.n LIMIT ${most}
+  )`

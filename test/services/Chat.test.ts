@@ -273,6 +273,7 @@ describe("Chat.say", () => {
       const three = yield* session(a, 3)
       const late = yield* three.chat
       assert.strictEqual(late.id, id)
+      yield* TestClock.adjust(limits.sentNoted)
       assert.strictEqual((yield* a.next((one) => one.recipients[1]?.state === "sent")).state, "sent")
       yield* three.deliver({ _tag: "ChatReceipt", epoch: late.epoch, seq: 1, state: "delivered" })
       assert.strictEqual((yield* a.chat.settled(id, "1 minute")).state, "delivered")
@@ -333,6 +334,7 @@ describe("Chat and a peer that is away", () => {
       yield* a.chat.say("one", someId(2))
       yield* a.chat.say("two", someId(2))
       const one = yield* first.chat
+      yield* TestClock.adjust(limits.sentNoted)
       yield* a.next((message) => message.text === "two" && message.state === "sent")
       yield* first.deliver({ _tag: "ChatReceipt", epoch: one.epoch, seq: 1, state: "delivered" })
       yield* a.next((message) => message.text === "one" && message.state === "delivered")
@@ -350,6 +352,29 @@ describe("Chat and a peer that is away", () => {
       )
       yield* second.deliver({ _tag: "ChatReceipt", epoch: one.epoch, seq: 3, state: "delivered" })
       yield* a.next((message) => message.text === "three" && message.state === "delivered")
+    })
+  )
+
+  it.effect("is noted as sent a moment after it was written, unless its receipt is quicker", () =>
+    Effect.gen(function* () {
+      const a = yield* makeNode(1)
+      yield* a.know(2)
+      const peer = yield* session(a, 2)
+      const states: Array<string> = []
+      const seen = (message: Message, tag: string) => {
+        if (tag === "MessageChanged") states.push(`${message.text} ${message.state}`)
+        return message.text === "two" && message.state === "delivered"
+      }
+      yield* a.chat.say("one", someId(2))
+      const { epoch } = yield* peer.chat
+      yield* peer.deliver({ _tag: "ChatReceipt", epoch, seq: 1, state: "delivered" })
+      yield* TestClock.adjust(limits.sentNoted)
+      yield* a.chat.say("two", someId(2))
+      yield* peer.chat
+      yield* TestClock.adjust(limits.sentNoted)
+      yield* peer.deliver({ _tag: "ChatReceipt", epoch, seq: 2, state: "delivered" })
+      yield* a.next(seen)
+      assert.deepStrictEqual(states, ["one delivered", "two sent", "two delivered"])
     })
   )
 
@@ -717,6 +742,7 @@ describe("Chat and a disk that refuses", () => {
       assert.include((yield* Effect.flip(b.chat.say("no room", a.id))).message, "the disk is full")
       const { id } = yield* a.chat.say("keep this", b.id)
       assert.strictEqual((yield* a.chat.settled(id, 0)).state, "queued")
+      yield* TestClock.adjust(limits.sentNoted)
       yield* a.next((message) => message.id === id && message.state === "sent")
       isFull = false
       yield* TestClock.adjust(limits.faultRetry)
@@ -800,6 +826,7 @@ describe("Chat and what a peer should not do", () => {
       const { node, chat, deliver } = yield* victim
       const said = yield* node.chat.say("hello", someId(2))
       const { epoch } = yield* chat
+      yield* TestClock.adjust(limits.sentNoted)
       yield* node.next((message) => message.state === "sent")
       const receipt = (seq: number, of = epoch): Frame => ({ _tag: "ChatReceipt", epoch: of, seq, state: "read" })
       yield* deliver(receipt(2))
@@ -825,6 +852,7 @@ describe("Chat and what a peer should not do", () => {
       for (let n = 0; n < 2000; n++) yield* deliver(chatFrame(1, { epoch: someEpoch(n), id: someMessage(n) }))
       yield* node.next((message) => message.id === someMessage(1999))
       const { id } = yield* node.chat.say("still here", someId(2))
+      yield* TestClock.adjust(limits.sentNoted)
       yield* node.next((message) => message.id === id && message.state === "sent")
     })
   )

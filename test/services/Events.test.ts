@@ -91,7 +91,7 @@ describe("Events", () => {
       const fast = yield* watcher(events)
       for (let n = 0; n < limits.eventsMax * 2; n++) {
         yield* events.publish(event(n))
-        if (n % 1000 === 0) yield* Effect.yieldNow
+        if (n % 100 === 0) yield* Effect.yieldNow
       }
       yield* events.publish(last)
       const seen = (yield* Fiber.join(fast)).map(numberOf)
