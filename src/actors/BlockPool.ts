@@ -29,7 +29,7 @@ export interface Leases {
   readonly give: (lease: Lease) => Effect.Effect<void>
 }
 
-/** Leases are of this many bytes, or, for large blocks, of a multiple of `stepBytes`: so that few sizes are in use. */
+/** Memory that the file store's thread sees as well. Leases are of this many bytes, or, for large blocks, of a multiple of `stepBytes`: so that few sizes are in use. */
 const commonBytes = 1024 * 1024 + 64 * 1024
 const stepBytes = 64 * 1024
 
@@ -72,7 +72,7 @@ class Half {
       // One that is larger than all there is has all there is.
       const bytes = Math.min(this.size, length)
       const lease = (): Lease => ({
-        buffer: this.reuse(length) ?? Buffer.allocUnsafeSlow(length),
+        buffer: this.reuse(length) ?? new Uint8Array(new SharedArrayBuffer(length)),
         bytes,
         claimant
       })

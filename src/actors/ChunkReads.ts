@@ -2,7 +2,6 @@
  * Chunks of blocks as they are read, digested and written in one go: many small blocks, or one large one. Where a chunk
  * is cut depends on the list alone as far as it can, so that the transfers of a group read the same ones. Owns nothing.
  */
-import { hash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import { blockHeadBytes, encodeBlockHead, encodeFrame, headerBytes } from "../schema/Block.ts"
 import type { BlockPlace, EntryList } from "../schema/EntryList.ts"
@@ -77,16 +76,18 @@ export const load = (
         ).pipe(
           // Whatever reads into it may still do so.
           Effect.onInterrupt(() => Effect.sync(() => forget(lease))),
-          Effect.map((problems): Loaded => {
+          Effect.map((read): Loaded => {
             const failures = new Map<number, string>()
-            for (const [i, problem] of problems.entries()) {
-              const entry = wanted[i]?.entry
-              if (problem !== null && entry !== undefined && !failures.has(entry)) failures.set(entry, problem)
+            const digests = new Map<Planned, Uint8Array>()
+            for (const [i, block] of wanted.entries()) {
+              const found = read[i]
+              if (found instanceof Uint8Array) digests.set(block, found)
+              else if (!failures.has(block.entry)) failures.set(block.entry, found ?? "it was not read")
             }
-            const isGood = (entry: number) => !failed.has(entry) && !failures.has(entry)
             const blocks = planned.map((block): LoadedBlock => {
               const { entry, number } = block
-              return { number, entry, record: isGood(entry) ? recordOf(block, lease.buffer) : undefined }
+              const digest = failures.has(entry) ? undefined : digests.get(block)
+              return { number, entry, record: digest && recordOf(block, digest, lease.buffer) }
             })
             return { blocks, lease, failures: [...failures] }
           })
@@ -95,8 +96,7 @@ export const load = (
     )
   })
 
-const recordOf = ({ at, length, number }: Planned, buffer: Uint8Array) => {
-  const digest = hash("sha256", buffer.subarray(at, at + length), "buffer")
+const recordOf = ({ at, length, number }: Planned, digest: Uint8Array, buffer: Uint8Array) => {
   buffer.set(encodeBlockHead({ number, digest, length }), at - recordHead)
   return { from: at - recordHead, to: at + length, digest }
 }

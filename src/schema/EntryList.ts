@@ -35,6 +35,9 @@ export interface NewEntry {
 
 const storeBytes = 1024 * 1024
 
+/** A store of paths is four times as large as the one before, up to that: most lists are short, and many may be held. */
+const firstStoreBytes = 16 * 1024
+
 /** Bytes of a page kept for all but its entries. */
 const pageSlackBytes = leftOutMaxBytes + 1024
 
@@ -57,7 +60,9 @@ export class EntryList {
   private places = new Uint32Array(this.capacity)
   private lengths = new Uint32Array(this.capacity)
   private stores: Array<Buffer> = []
-  private storeUsed = storeBytes
+  private storeUsed = 0
+  private storeSize = 0
+  private storesSize = 0
   private pageStarts: Array<number> = [0]
   private pageBytes = pageSlackBytes
   private sums = { files: 0, directories: 0, bytes: 0, blocks: 0 }
@@ -78,7 +83,7 @@ export class EntryList {
 
   /** Memory that this list holds, in bytes, roughly. */
   get memory(): number {
-    return this.capacity * 50 + this.stores.length * storeBytes
+    return this.capacity * 50 + this.storesSize
   }
 
   /** Adds an entry; false, and nothing added, where its path is there already or the list is full. */
@@ -197,8 +202,10 @@ export class EntryList {
 
   private store(at: number, path: string): number {
     const bytes = Buffer.byteLength(path)
-    if (this.storeUsed + bytes > storeBytes) {
-      this.stores.push(Buffer.allocUnsafeSlow(storeBytes))
+    if (this.storeUsed + bytes > this.storeSize) {
+      this.storeSize = Math.min(storeBytes, this.storeSize === 0 ? firstStoreBytes : 4 * this.storeSize)
+      this.storesSize += this.storeSize
+      this.stores.push(Buffer.allocUnsafeSlow(this.storeSize))
       this.storeUsed = 0
     }
     const last = this.stores.length - 1

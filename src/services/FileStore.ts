@@ -75,10 +75,13 @@ export interface SourcePart {
 /** Opened for reading what was walked. Holds a bounded number of files open; its scope closes them. */
 export interface Source {
   /**
-   * Fills the parts into the buffer. For each part null, or why it cannot be sent, in words: the file is gone, cannot
-   * be read, or is no longer what the walk saw (size or time differ before or after reading).
+   * Fills the parts into the buffer. For each part its SHA-256, or why it cannot be sent, in words: the file is gone,
+   * cannot be read, or is no longer what the walk saw (size or time differ before or after reading).
    */
-  readonly read: (parts: ReadonlyArray<SourcePart>, into: Uint8Array) => Effect.Effect<ReadonlyArray<string | null>>
+  readonly read: (
+    parts: ReadonlyArray<SourcePart>,
+    into: Uint8Array
+  ) => Effect.Effect<ReadonlyArray<Uint8Array | string>>
 }
 
 /** What an entry needs besides its bytes. */

@@ -5,7 +5,8 @@
  */
 import * as path from "node:path"
 import type { AppendFile } from "./FileStore.ts"
-import type { Directory } from "./FileStoreHeld.ts"
+import { codeOf, flags, refusal } from "./FileStoreCalls.ts"
+import type { Directory } from "./FileStoreDirectory.ts"
 import * as System from "./FileStoreSystem.ts"
 
 export class AppendFileNode {
@@ -38,7 +39,7 @@ export class AppendFileNode {
     await this.turn
     const { fd } = this
     this.fd = undefined
-    this.failed ??= { cause: Object.assign(new Error("closed"), { code: "EBADF" }) }
+    this.failed ??= { cause: refusal("EBADF", "closed") }
     if (fd !== undefined) await System.close(fd)
   }
 
@@ -63,36 +64,36 @@ export class AppendFileNode {
 
   private async read(offset: number, length: number): Promise<Uint8Array> {
     try {
-      const fd = await this.open(System.flags.write)
+      const fd = await this.open(flags.write)
       const into = new Uint8Array(Math.max(0, Math.min(length, this.length - offset)))
       return into.subarray(0, await System.readAt(fd, into, 0, into.length, offset))
     } catch (cause) {
-      if (System.codeOf(cause) === "ENOENT") return new Uint8Array(0)
+      if (codeOf(cause) === "ENOENT") return new Uint8Array(0)
       throw cause
     }
   }
 
   private async append(bytes: Uint8Array): Promise<void> {
-    await System.writeAt(await this.open(System.flags.grow), bytes, this.length)
+    await System.writeAt(await this.open(flags.grow), bytes, this.length)
     this.length += bytes.length
   }
 
   private async sync(): Promise<void> {
-    await System.fsync(await this.open(System.flags.grow))
-    if (this.directory.fd >= 0) await System.fsync(this.directory.fd)
+    await System.fsync(await this.open(flags.grow))
+    await System.syncNames(this.directory)
   }
 
   private async cut(length: number): Promise<void> {
-    const fd = await this.open(System.flags.grow)
+    const fd = await this.open(flags.grow)
     if (length >= this.length) return
     await System.truncate(fd, length)
     await System.fsync(fd)
     this.length = length
   }
 
-  private async open(flags: number): Promise<number> {
+  private async open(how: number): Promise<number> {
     if (this.fd === undefined) {
-      this.fd = await System.open(this.directory.at(this.name), flags, 0o600)
+      this.fd = await System.open(this.directory.at(this.name), how, 0o600)
       this.length = System.fstat(this.fd).size
     }
     return this.fd

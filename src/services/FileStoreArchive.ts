@@ -9,15 +9,15 @@ import type * as Scope from "effect/Scope"
 import { reservedTop } from "../schema/RelativePath.ts"
 import type { Archive, FileStoreError } from "./FileStore.ts"
 import { AppendFileNode } from "./FileStoreAppend.ts"
-import { type Directory, HeldTree } from "./FileStoreHeld.ts"
-import { look } from "./FileStorePublish.ts"
+import { codeOf, refusal } from "./FileStoreCalls.ts"
+import type { Directory } from "./FileStoreDirectory.ts"
 import * as System from "./FileStoreSystem.ts"
 
 /** Ids are ours, but some come back from files: none of them may lead anywhere else. */
 export const isId = (id: string): boolean => /^[a-z0-9]{1,64}$/.test(id)
 
 export const refuseId = (id: string): void => {
-  if (!isId(id)) throw Object.assign(new Error("not an id"), { code: "EINVAL" })
+  if (!isId(id)) throw refusal("EINVAL", "not an id")
 }
 
 /** What a look at the disk was cut short by. */
@@ -25,14 +25,14 @@ const probe = /^probe-[A-Za-z0-9]{6}$/
 
 class ArchiveDirectory {
   readonly archive: Archive
-  private readonly tree: HeldTree
+  private readonly directory: Directory
   private readonly files: ReadonlyArray<AppendFileNode>
 
-  constructor(tree: HeldTree, parent: string, id: string) {
+  constructor(directory: Directory, parent: string, id: string) {
     const location = path.join(parent, id)
-    const journal = new AppendFileNode(tree.top, "journal", location)
-    const manifest = new AppendFileNode(tree.top, "manifest", location)
-    this.tree = tree
+    const journal = new AppendFileNode(directory, "journal", location)
+    const manifest = new AppendFileNode(directory, "manifest", location)
+    this.directory = directory
     this.files = [journal, manifest]
     this.archive = {
       id,
@@ -44,7 +44,7 @@ class ArchiveDirectory {
 
   async close(): Promise<void> {
     for (const file of this.files) await file.close()
-    await this.tree.close()
+    await System.letGo(this.directory)
   }
 }
 
@@ -54,15 +54,13 @@ export const openArchive = (parent: string, id: string): Effect.Effect<Archive, 
     System.attempt(path.join(parent, id), "opened", async () => {
       refuseId(id)
       await fs.mkdir(parent, { recursive: true, mode: 0o700 })
-      const tree = await HeldTree.hold(parent, true)
+      const held = await System.hold(parent, true)
       try {
-        await System.mkdir(tree.top.at(id), 0o700).catch((cause: unknown) => {
-          if (System.codeOf(cause) !== "EEXIST") throw cause
-        })
-        if (tree.top.fd >= 0) await System.fsync(tree.top.fd)
-        return new ArchiveDirectory(await HeldTree.hold(tree.top.at(id), false), parent, id)
+        await System.ensureDirectory(held.at(id), 0o700)
+        await System.syncNames(held)
+        return new ArchiveDirectory(await System.hold(held.at(id), false), parent, id)
       } finally {
-        await tree.close()
+        await System.letGo(held)
       }
     }),
     (directory) => Effect.promise(() => directory.close())
@@ -72,7 +70,7 @@ const namesIn = async (directory: string): Promise<Array<string>> => {
   try {
     return await fs.readdir(directory)
   } catch (cause) {
-    if (System.codeOf(cause) === "ENOENT") return []
+    if (codeOf(cause) === "ENOENT") return []
     throw cause
   }
 }
@@ -87,7 +85,7 @@ export const listArchives = async (parent: string) => {
 
 /** When it was last written to, by the journal or, where there is none, by the directory. */
 const writtenAt = async (at: (name: string) => string): Promise<number> =>
-  (await look(at("journal")))?.mtimeMs ?? (await look(at(".")))?.mtimeMs ?? 0
+  (await System.look(at("journal")))?.mtimeMs ?? (await System.look(at(".")))?.mtimeMs ?? 0
 
 /**
  * Removes stagings below `<received>/.kith` that nothing was written to since `before`. What is no directory, or has
@@ -99,31 +97,34 @@ export const cleanStagings = async (
   but: ReadonlySet<string>
 ): Promise<Array<string>> => {
   const removed: Array<string> = []
-  const root = await HeldTree.hold(received, true).catch((cause: unknown) => {
-    if (System.codeOf(cause) !== "ENOENT") throw cause
+  const root = await System.hold(received, true).catch((cause: unknown) => {
+    if (codeOf(cause) !== "ENOENT") throw cause
   })
   if (root === undefined) return removed
   try {
-    const reserved = await look(root.top.at(reservedTop))
+    const reserved = await System.look(root.at(reservedTop))
     if (reserved === undefined || !reserved.isDirectory()) return removed
-    await root.within(reservedTop, undefined, async (directory) => {
+    const directory = await System.hold(root.at(reservedTop), false)
+    try {
       for (const name of await namesIn(directory.self)) {
         if ((isId(name) || probe.test(name)) && !but.has(name) && (await isOld(directory, name, before))) {
           await fs.rm(directory.at(name), { recursive: true, force: true })
           removed.push(name)
         }
       }
-    })
+    } finally {
+      await System.letGo(directory)
+    }
     // With other stagings in it, it stays.
-    await System.rmdir(root.top.at(reservedTop)).catch(() => {})
+    await System.rmdir(root.at(reservedTop)).catch(() => {})
   } finally {
-    await root.close()
+    await System.letGo(root)
   }
   return removed
 }
 
 const isOld = async (directory: Directory, name: string, before: number): Promise<boolean> => {
-  const stats = await look(directory.at(name))
+  const stats = await System.look(directory.at(name))
   if (stats === undefined || !stats.isDirectory()) return false
   return (await writtenAt((inside) => `${directory.at(name)}/${inside}`)) < before
 }

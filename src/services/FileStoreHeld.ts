@@ -6,131 +6,123 @@
  * directory that N holds, wherever that is by now. Elsewhere each component is looked at (lstat) before use, which
  * keeps out links that are there but not one that is swapped in between.
  *
- * It owns the descriptors of at most `heldMax` directories not in use now, and closes them with `close`.
+ * It owns the descriptors of at most `heldMax` directories not in use now, and its root where it opened that itself;
+ * `close` closes them. Used in the file store's thread alone.
  */
-import * as path from "node:path"
-import * as System from "./FileStoreSystem.ts"
+import * as Calls from "./FileStoreCalls.ts"
+import { type Directory, directoryAt, isHeld, isLink, keepsDescriptors } from "./FileStoreDirectory.ts"
 
 /** Directories kept open for the next file in them. */
 const heldMax = 64
 
-const held = process.platform === "linux"
-
-interface Entry {
+/** A directory while it is used. */
+export interface Entered {
+  readonly directory: Directory
+  readonly below: string
   uses: number
-  readonly directory: Promise<Directory>
 }
 
-/** One open directory. */
-export interface Directory {
-  /** Where a name in it can be reached now. */
-  readonly at: (name: string) => string
-  /** Itself. */
-  readonly self: string
-  readonly fd: number
-}
-
-const directoryOf = async (location: string, flags: number): Promise<Directory> => {
-  if (!held && flags === System.flags.directory) await refuseLink(location)
-  if (process.platform === "win32") return { at: (name) => path.join(location, name), self: location, fd: -1 }
-  const fd = await System.open(location, flags)
-  return held
-    ? { at: (name) => `/proc/self/fd/${fd}/${name}`, self: `/proc/self/fd/${fd}`, fd }
-    : { at: (name) => path.join(location, name), self: location, fd }
-}
-
-const refuseLink = async (location: string): Promise<void> => {
-  const stats = await System.lstat(location)
-  if (stats.isSymbolicLink()) throw Object.assign(new Error("a symbolic link"), { code: "ELOOP" })
+const openDirectory = (location: string, flags: number): Directory => {
+  if (!isHeld && flags === Calls.flags.directory && Calls.lstat(location).isSymbolicLink()) throw isLink()
+  return directoryAt(location, keepsDescriptors ? Calls.open(location, flags) : -1)
 }
 
 export class HeldTree {
-  private readonly root: Directory
-  private readonly open = new Map<string, Entry>()
+  private readonly root: Entered
+  private readonly isOwner: boolean
+  private readonly open = new Map<string, Entered>()
+  private last: Entered
   private closed = false
 
-  private constructor(root: Directory) {
-    this.root = root
+  private constructor(root: Directory, isOwner: boolean) {
+    this.root = { directory: root, below: "", uses: 0 }
+    this.last = this.root
+    this.isOwner = isOwner
   }
 
   /** Holds a directory that exists. `follow`: whether it may itself be a link, as a folder that a person named may. */
-  static async hold(location: string, follow: boolean): Promise<HeldTree> {
-    return new HeldTree(await directoryOf(location, follow ? System.flags.root : System.flags.directory))
+  static hold(location: string, follow: boolean): HeldTree {
+    return new HeldTree(openDirectory(location, follow ? Calls.flags.root : Calls.flags.directory), true)
+  }
+
+  /** What is below a directory that someone else holds. */
+  static below(directory: Directory): HeldTree {
+    return new HeldTree(directory, false)
   }
 
   /** The root itself. */
   get top(): Directory {
-    return this.root
+    return this.root.directory
   }
 
   /**
    * Works in the directory with this path below the root (`""` is the root). `make`: the mode in which directories that
    * are missing are made, or undefined to fail there.
    */
-  async within<A>(below: string, make: number | undefined, work: (directory: Directory) => Promise<A>): Promise<A> {
-    // Its number may be another file's by now.
-    if (this.closed) throw Object.assign(new Error("closed"), { code: "EBADF" })
-    if (below === "") return work(this.root)
-    const entry = this.enter(below, make)
+  within<A>(below: string, make: number | undefined, work: (directory: Directory) => A): A {
+    const entered = this.enter(below, make)
     try {
-      return await work(await entry.directory)
+      return work(entered.directory)
     } finally {
-      entry.uses--
-      this.trim()
+      this.leave(entered)
     }
   }
 
-  async close(): Promise<void> {
+  /** The same for work that is not done at once: to be left when it is. */
+  enter(below: string, make: number | undefined): Entered {
+    // Its number may be another file's by now.
+    if (this.closed) throw Calls.refusal("EBADF", "closed")
+    const entered = this.last.below === below ? this.last : this.find(below, make)
+    entered.uses++
+    return entered
+  }
+
+  leave(entered: Entered): void {
+    entered.uses--
+    if (this.open.size > heldMax) this.trim()
+  }
+
+  close(): void {
     this.closed = true
-    const open = [...this.open.values()]
+    for (const { directory } of this.open.values()) if (directory.fd >= 0) Calls.close(directory.fd)
     this.open.clear()
-    for (const entry of open) {
-      // One that failed to open has nothing to close.
-      const directory = await entry.directory.catch(() => undefined)
-      if (directory !== undefined && directory.fd >= 0) await System.close(directory.fd)
-    }
-    if (this.root.fd >= 0) await System.close(this.root.fd)
+    if (this.isOwner && this.top.fd >= 0) Calls.close(this.top.fd)
   }
 
-  private enter(below: string, make: number | undefined): Entry {
+  private find(below: string, make: number | undefined): Entered {
+    if (below === "") return this.root
     const known = this.open.get(below)
-    if (known !== undefined) {
-      known.uses++
-      // The longest unused is first in the map.
-      this.open.delete(below)
-      this.open.set(below, known)
-      return known
-    }
-    const entry: Entry = { uses: 1, directory: this.descend(below, make) }
-    this.open.set(below, entry)
-    entry.directory.catch(() => {
-      if (this.open.get(below) === entry) this.open.delete(below)
-    })
-    return entry
+    const entered = known ?? { directory: this.descend(below, make), below, uses: 0 }
+    // The longest unused is first in the map.
+    if (known !== undefined) this.open.delete(below)
+    this.open.set(below, entered)
+    this.last = entered
+    return entered
   }
 
-  private descend(below: string, make: number | undefined): Promise<Directory> {
+  private descend(below: string, make: number | undefined): Directory {
     const cut = below.lastIndexOf("/")
-    return this.within(cut < 0 ? "" : below.slice(0, cut), make, async (parent) => {
+    return this.within(cut < 0 ? "" : below.slice(0, cut), make, (parent) => {
       const location = parent.at(below.slice(cut + 1))
       if (make !== undefined) {
-        await System.mkdir(location, make).catch((cause: unknown) => {
-          if (System.codeOf(cause) !== "EEXIST") throw cause
-        })
+        try {
+          Calls.mkdir(location, make)
+        } catch (cause) {
+          if (Calls.codeOf(cause) !== "EEXIST") throw cause
+        }
       }
-      return directoryOf(location, System.flags.directory)
+      return openDirectory(location, Calls.flags.directory)
     })
   }
 
   /** Closes the longest unused directories beyond those worth keeping; one in use is never closed. */
   private trim(): void {
-    if (this.open.size <= heldMax) return
-    for (const [below, entry] of this.open) {
+    for (const [below, entered] of this.open) {
       if (this.open.size <= heldMax) return
-      if (entry.uses > 0) continue
+      if (entered.uses > 0) continue
       this.open.delete(below)
-      // A descriptor that does not close is gone all the same.
-      entry.directory.then((directory) => (directory.fd >= 0 ? System.close(directory.fd) : undefined)).catch(() => {})
+      if (this.last === entered) this.last = this.root
+      if (entered.directory.fd >= 0) Calls.close(entered.directory.fd)
     }
   }
 }

@@ -1,20 +1,15 @@
 /**
  * The files of one staging while they grow: made, written in parts, given their times, synced. What has a name is on disk
- * once `sync` returns, and so are the directories above it.
+ * once `sync` returns, and so are the directories above it. In the file store's thread, where only `sync` takes turns
+ * with everything else.
  *
  * It owns the descriptors of the files being written, at most `openMax` beyond those in use; `close` gives them back.
  */
 import type { RelativePath } from "../schema/RelativePath.ts"
 import type { StagedEntry, StagedPart } from "./FileStore.ts"
+import * as Calls from "./FileStoreCalls.ts"
 import type { HeldTree } from "./FileStoreHeld.ts"
-import { look } from "./FileStorePublish.ts"
-import * as System from "./FileStoreSystem.ts"
-
-/** System calls at once for one batch: enough to keep Node's threads busy. */
-const width = 8
-
-/** Syncs at once: a journalling file system commits those that wait together in one go. */
-const syncWidth = 16
+import { eachAtOnce, syncAll } from "./FileStoreSync.ts"
 
 /** From so many files on, syncing the whole file system is cheaper than one by one. */
 const syncAllFrom = 64
@@ -32,12 +27,14 @@ const nameOf = (below: string): string => below.slice(below.lastIndexOf("/") + 1
 
 /** An unfinished file. */
 interface Growing {
-  fd: Promise<number> | undefined
-  uses: number
+  /** Undefined while it is put aside. */
+  fd: number | undefined
+  /** Syncs that are under way. */
+  syncs: number
   /** Where all that was ever written to it ends: what comes after is a hole. */
   end: number
-  /** Set once its last part is being written: whoever is done last finishes the file. */
-  last: StagedPart | undefined
+  /** Its time, set once its last part is written: whoever is done last finishes the file. */
+  mtime: number | undefined
   finished: boolean
 }
 
@@ -53,6 +50,7 @@ export class StagedFiles {
   /** Directories of `data` that have new names in them, and those that were made known to the ones above. */
   private grown = new Set<string>()
   private known = new Set<string>()
+  private lastGrown: string | undefined
   private synced: Promise<void> = Promise.resolve()
 
   constructor(data: HeldTree, where: (below: string) => string, making: number) {
@@ -61,143 +59,125 @@ export class StagedFiles {
     this.making = making
   }
 
-  make(entries: ReadonlyArray<StagedEntry>): Promise<void> {
-    return System.each(entries, width, (entry) => this.named(entry.path, "created", () => this.makeEntry(entry)))
+  make(entry: StagedEntry): void {
+    this.named(entry.path, "created", () => {
+      if (entry.kind === "d") return this.data.within(entry.path, 0o777, () => this.grows(entry.path))
+      this.finish(this.openFile(entry, this.making), entry.path, entry.mtime)
+    })
   }
 
-  write(parts: ReadonlyArray<StagedPart>): Promise<void> {
-    return System.each(parts, width, (part) => this.named(part.path, "written", () => this.writePart(part)))
+  write(part: StagedPart): void {
+    this.named(part.path, "written", () => {
+      const known = this.growing.get(part.path)
+      if (known === undefined && part.finish) this.writeWhole(part)
+      else this.writePart(part, known ?? this.begin(part))
+    })
   }
 
-  seal(directories: ReadonlyArray<StagedEntry>): Promise<void> {
-    return System.each(directories, width, (entry) => this.named(entry.path, "sealed", () => this.sealDirectory(entry)))
+  seal(entry: StagedEntry): void {
+    this.named(entry.path, "sealed", () =>
+      this.data.within(entry.path, 0o777, (directory) => {
+        if (directory.fd < 0) return
+        Calls.setMtime(directory.fd, entry.mtime)
+        this.unsynced.push(entry.path)
+      })
+    )
   }
 
   /** Forgets what is being written. */
-  async close(): Promise<void> {
-    for (const file of this.growing.values()) await this.shut(file)
+  close(): void {
+    for (const file of this.growing.values()) this.shut(file)
     this.growing.clear()
     this.unsynced = []
   }
 
   /** The error of this one among a batch. */
-  private async named(below: string, action: string, work: () => Promise<void>): Promise<void> {
-    try {
-      await work()
-    } catch (cause) {
-      throw System.storeError(this.where(below), action, cause)
-    }
+  private named<A>(below: string, action: string, work: () => A): A {
+    return Calls.named(() => this.where(below), action, work)
   }
 
-  private makeEntry(entry: StagedEntry): Promise<void> {
-    if (entry.kind === "d") {
-      return this.data.within(entry.path, 0o777, () => Promise.resolve(this.grows(entry.path)))
-    }
-    return this.data.within(parentOf(entry.path), 0o777, async (directory) => {
-      const fd = await System.open(directory.at(nameOf(entry.path)), this.making, modeOf(entry))
-      this.grows(parentOf(entry.path))
-      await this.finish(fd, entry.path, entry.mtime)
-    })
-  }
-
-  private async finish(fd: number, below: RelativePath, mtime: number): Promise<void> {
+  private finish(fd: number, below: RelativePath, mtime: number): void {
     try {
-      System.setMtime(fd, mtime)
+      Calls.setMtime(fd, mtime)
       this.unsynced.push(below)
     } finally {
-      await System.close(fd)
+      Calls.close(fd)
     }
   }
 
-  private async writePart(part: StagedPart): Promise<void> {
-    const known = this.growing.get(part.path)
-    if (known === undefined && part.finish) return this.writeWhole(part)
-    const file = known ?? { fd: undefined, uses: 0, end: 0, last: undefined, finished: false }
-    if (known === undefined) {
-      this.growing.set(part.path, file)
-      file.fd = this.openGrowing(file, part)
-    }
-    if (part.finish) file.last = part
-    file.uses++
-    try {
-      file.fd ??= this.openFile(part, System.flags.write)
-      await this.grow(file, await file.fd, part)
-    } catch (cause) {
-      file.uses--
-      file.last = undefined
-      throw cause
-    }
-    await this.release(part.path, file)
-    await this.trim()
+  private begin(part: StagedPart): Growing {
+    const fd = this.openFile(part, this.making)
+    const file: Growing = { fd, syncs: 0, end: 0, mtime: undefined, finished: false }
+    this.growing.set(part.path, file)
+    file.end = Calls.fstat(fd).size
+    return file
   }
 
-  private async openGrowing(file: Growing, part: StagedPart): Promise<number> {
-    const fd = await this.openFile(part, this.making)
-    file.end = System.fstat(fd).size
-    return fd
+  private writePart(part: StagedPart, file: Growing): void {
+    file.fd ??= this.openFile(part, Calls.flags.write)
+    this.grow(file, file.fd, part)
+    if (part.finish) file.mtime = part.mtime
+    this.release(part.path, file)
+    this.trim()
   }
 
   /** Zeros behind all that was written are left a hole, but for the last byte: disks of virtual machines stay small. */
-  private grow(file: Growing, fd: number, { bytes, offset }: StagedPart): Promise<void> {
+  private grow(file: Growing, fd: number, { bytes, offset }: StagedPart): void {
     const end = offset + bytes.length
-    const isHole = offset >= file.end && System.isZeros(bytes)
+    if (offset >= file.end && Calls.isZeros(bytes)) Calls.writeAt(fd, bytes.subarray(-1), end - 1)
+    else Calls.writeAt(fd, bytes, offset)
     file.end = Math.max(file.end, end)
-    return isHole ? System.writeAt(fd, bytes.subarray(-1), end - 1) : System.writeAt(fd, bytes, offset)
   }
 
   /** Done with a file for now. Whoever is last to be done with one whose last part is there, be it a sync, ends it. */
-  private async release(below: RelativePath, file: Growing): Promise<void> {
-    file.uses--
-    const { fd, last } = file
-    if (last === undefined || fd === undefined || file.uses > 0) return
+  private release(below: RelativePath, file: Growing): void {
+    const { fd, mtime, syncs } = file
+    if (mtime === undefined || fd === undefined || syncs > 0) return
     file.fd = undefined
     file.finished = true
     this.growing.delete(below)
-    await this.finish(await fd, below, last.mtime)
+    this.finish(fd, below, mtime)
   }
 
   /** The usual small file: made, written and closed in one go. */
-  private writeWhole(part: StagedPart): Promise<void> {
-    return this.data.within(parentOf(part.path), 0o777, async (directory) => {
-      const fd = await System.open(directory.at(nameOf(part.path)), this.making, modeOf(part))
-      this.grows(parentOf(part.path))
-      try {
-        await System.writeAt(fd, part.bytes, part.offset)
-      } catch (cause) {
-        await System.close(fd)
-        throw cause
-      }
-      await this.finish(fd, part.path, part.mtime)
+  private writeWhole(part: StagedPart): void {
+    const fd = this.openFile(part, this.making)
+    try {
+      Calls.writeAt(fd, part.bytes, part.offset)
+    } catch (cause) {
+      Calls.close(fd)
+      throw cause
+    }
+    this.finish(fd, part.path, part.mtime)
+  }
+
+  private openFile(entry: Pick<StagedPart, "path" | "executable">, flags: number): number {
+    const parent = parentOf(entry.path)
+    return this.data.within(parent, 0o777, (directory) => {
+      const fd = Calls.open(directory.at(nameOf(entry.path)), flags, modeOf(entry))
+      this.grows(parent)
+      return fd
     })
   }
 
-  private openFile(part: StagedPart, flags: number): Promise<number> {
-    this.grows(parentOf(part.path))
-    return this.data.within(parentOf(part.path), 0o777, (directory) =>
-      System.open(directory.at(nameOf(part.path)), flags, modeOf(part))
-    )
-  }
-
-  /** Closes unfinished files beyond those worth keeping open, synced so that nothing is forgotten. */
-  private async trim(): Promise<void> {
+  /** Closes unfinished files beyond those worth keeping open; what was written to them is synced by their names. */
+  private trim(): void {
+    if (this.growing.size <= openMax) return
     let open = 0
     for (const file of this.growing.values()) if (file.fd !== undefined) open++
-    for (const file of this.growing.values()) {
+    for (const [below, file] of this.growing) {
       if (open <= openMax) return
-      if (file.uses > 0 || file.fd === undefined) continue
-      const fd = file.fd
-      file.fd = undefined
+      if (file.syncs > 0 || file.fd === undefined) continue
+      this.shut(file)
+      this.unsynced.push(below)
       open--
-      await System.fsync(await fd)
-      await System.close(await fd)
     }
   }
 
-  private async shut(file: Growing): Promise<void> {
-    // One that failed to open has nothing to close.
-    const fd = await file.fd?.catch(() => undefined)
+  private shut(file: Growing): void {
+    const { fd } = file
     file.fd = undefined
-    if (fd !== undefined) await System.close(fd)
+    if (fd !== undefined) Calls.close(fd)
   }
 
   /**
@@ -216,31 +196,59 @@ export class StagedFiles {
     const grown = [...this.grown]
     this.unsynced = []
     this.grown.clear()
-    await System.each([...this.growing], syncWidth, ([below, file]) =>
-      this.named(below, "synced", async () => {
-        // It was ended after this sync began, or put aside, which syncs it.
-        if (file.fd === undefined) return file.finished ? this.syncOne(below) : undefined
-        file.uses++
-        try {
-          await System.fsync(await file.fd)
-        } finally {
-          await this.release(below, file)
-        }
-      })
-    )
-    if (finished.length + grown.length >= syncAllFrom && (await System.syncAll(this.where("")))) return
-    await System.each(finished, syncWidth, (below) => this.named(below, "synced", () => this.syncOne(below)))
-    await System.each(grown, syncWidth, (below) =>
-      this.named(below, "synced", () =>
-        this.data.within(below, undefined, async (directory) => {
-          if (directory.fd >= 0) await System.fsync(directory.fd)
-        })
+    this.lastGrown = undefined
+    await eachAtOnce([...this.growing], ([below, file]) => this.syncGrowing(below, file))
+    if (finished.length + grown.length >= syncAllFrom && (await syncAll(this.where("")))) return
+    await eachAtOnce(finished, (below) => this.syncOne(below))
+    await eachAtOnce(grown, (below) => this.syncDirectory(below))
+  }
+
+  private async syncGrowing(below: RelativePath, file: Growing): Promise<void> {
+    // It was ended after this sync began, or put aside before.
+    if (file.fd === undefined) return file.finished ? this.syncOne(below) : undefined
+    file.syncs++
+    try {
+      await this.syncing(below, file.fd)
+    } finally {
+      file.syncs--
+      this.named(below, "synced", () => this.release(below, file))
+    }
+  }
+
+  private async syncing(below: string, fd: number): Promise<void> {
+    try {
+      await Calls.fsync(fd)
+    } catch (cause) {
+      throw new Calls.Fault(this.where(below), "synced", Calls.codeOf(cause))
+    }
+  }
+
+  private async syncOne(below: RelativePath): Promise<void> {
+    const fd = this.named(below, "synced", () =>
+      this.data.within(parentOf(below), undefined, (directory) =>
+        Calls.open(directory.at(nameOf(below)), Calls.flags.read)
       )
     )
+    try {
+      await this.syncing(below, fd)
+    } finally {
+      Calls.close(fd)
+    }
+  }
+
+  private async syncDirectory(below: string): Promise<void> {
+    const entered = this.named(below, "synced", () => this.data.enter(below, undefined))
+    try {
+      if (entered.directory.fd >= 0) await this.syncing(below, entered.directory.fd)
+    } finally {
+      this.data.leave(entered)
+    }
   }
 
   /** A name came to be in this directory: without that on disk the file would be lost with all its bytes. */
   private grows(below: string): void {
+    if (below === this.lastGrown) return
+    this.lastGrown = below
     this.grown.add(below)
     if (this.known.size > knownMax) this.known.clear()
     for (let at = below; !this.known.has(at); at = parentOf(at)) {
@@ -250,52 +258,29 @@ export class StagedFiles {
     }
   }
 
-  /** For each whether it is there with at least so many bytes. */
-  async holds(files: ReadonlyArray<{ readonly path: RelativePath; readonly size: number }>) {
-    const held: Array<boolean> = []
-    for (const { path: below, size } of files) {
-      const stats = await this.data
-        .within(parentOf(below), undefined, (directory) => look(directory.at(nameOf(below))))
-        .catch((cause: unknown) => {
-          const code = System.codeOf(cause)
-          if (code !== "ENOENT" && code !== "ENOTDIR" && code !== "ELOOP") throw cause
-          return undefined
-        })
-      held.push(stats !== undefined && stats.isFile() && stats.size >= size)
+  /** Whether it is there with at least so many bytes. */
+  holds(below: RelativePath, size: number): boolean {
+    try {
+      const stats = this.data.within(parentOf(below), undefined, (directory) => Calls.look(directory.at(nameOf(below))))
+      return stats !== undefined && stats.isFile() && stats.size >= size
+    } catch (cause) {
+      const code = Calls.codeOf(cause)
+      if (code === "ENOENT" || code === "ENOTDIR" || code === "ELOOP") return false
+      throw cause
     }
-    return held
   }
 
-  private syncOne(below: RelativePath): Promise<void> {
-    return this.data.within(parentOf(below), undefined, async (directory) => {
-      const fd = await System.open(directory.at(nameOf(below)), System.flags.read)
-      try {
-        await System.fsync(fd)
-      } finally {
-        await System.close(fd)
-      }
-    })
-  }
-
-  async remove(below: RelativePath): Promise<void> {
+  remove(below: RelativePath): void {
     const file = this.growing.get(below)
     this.growing.delete(below)
-    if (file !== undefined) await this.shut(file)
+    if (file !== undefined) this.shut(file)
     this.unsynced = this.unsynced.filter((other) => other !== below)
-    await this.data
-      .within(parentOf(below), undefined, (directory) => System.unlink(directory.at(nameOf(below))))
-      .catch((cause: unknown) => {
-        if (System.codeOf(cause) !== "ENOENT") throw cause
-      })
-  }
-
-  private sealDirectory(entry: StagedEntry): Promise<void> {
-    return this.data.within(entry.path, 0o777, (directory) => {
-      if (directory.fd >= 0) {
-        System.setMtime(directory.fd, entry.mtime)
-        this.unsynced.push(entry.path)
+    this.named(below, "removed", () => {
+      try {
+        this.data.within(parentOf(below), undefined, (directory) => Calls.unlink(directory.at(nameOf(below))))
+      } catch (cause) {
+        if (Calls.codeOf(cause) !== "ENOENT") throw cause
       }
-      return Promise.resolve()
     })
   }
 }

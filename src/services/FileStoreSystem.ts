@@ -1,15 +1,12 @@
 /**
- * The few system calls that the file store makes, on descriptors (plain numbers) since Node's FileHandle costs three
- * times as much, and what their errors mean to a person. Nothing is owned here.
+ * The few system calls that the main thread makes, through Node's pool of threads, on descriptors (plain numbers) since
+ * Node's FileHandle costs three times as much; and what errors of files mean to a person. Nothing is owned here.
  */
-import { spawn } from "node:child_process"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as Effect from "effect/Effect"
-import * as Predicate from "effect/Predicate"
 import { FileStoreError } from "./FileStore.ts"
-
-const { constants } = fs
+import { codeOf, Fault, flags, refusal } from "./FileStoreCalls.ts"
+import { type Directory, directoryAt, isHeld, isLink, keepsDescriptors } from "./FileStoreDirectory.ts"
 
 /** What a person can do, by the system's code. */
 const remedies: Record<string, string> = {
@@ -29,22 +26,17 @@ const remedies: Record<string, string> = {
   EBUSY: "It is in use: try again later",
   EFBIG: "The file is too large for the file system",
   ETXTBSY: "It is being run",
-  EINVAL: "The file system cannot hold such a name"
-}
-
-const codes = new Map(Object.entries(os.constants.errno).map(([code, number]) => [-number, code]))
-
-/** The system's word for it; Node has none for some of its numbers, such as that of a quota. */
-export const codeOf = (cause: unknown): string => {
-  if (!Predicate.hasProperty(cause, "code") || typeof cause.code !== "string") return "EUNKNOWN"
-  if (/^E[A-Z0-9]+$/.test(cause.code) || !Predicate.hasProperty(cause, "errno")) return cause.code
-  return (typeof cause.errno === "number" ? codes.get(cause.errno) : undefined) ?? cause.code
+  EINVAL: "The file system cannot hold such a name",
+  ETHREAD: "The part of this program that works on files ended. If it happens again, install it anew"
 }
 
 export const storeError = (path: string, action: string, cause: unknown): FileStoreError => {
   if (cause instanceof FileStoreError) return cause
   const code = codeOf(cause)
-  return new FileStoreError({ path, action, code, remedy: remedies[code] ?? "See what the system's code means" })
+  const remedy = remedies[code] ?? "See what the system's code means"
+  return cause instanceof Fault
+    ? new FileStoreError({ path: cause.path, action: cause.action, code, remedy })
+    : new FileStoreError({ path, action, code, remedy })
 }
 
 /**
@@ -83,12 +75,47 @@ export const fsync = (fd: number): Promise<void> => act((done) => fs.fsync(fd, d
 export const truncate = (fd: number, length: number): Promise<void> => act((done) => fs.ftruncate(fd, length, done))
 export const mkdir = (path: string, mode: number): Promise<void> => act((done) => fs.mkdir(path, mode, done))
 export const lstat = (path: string): Promise<fs.Stats> => call<fs.Stats>((done) => fs.lstat(path, done))
-export const link = (from: string, to: string): Promise<void> => act((done) => fs.link(from, to, done))
-export const rename = (from: string, to: string): Promise<void> => act((done) => fs.rename(from, to, done))
 export const unlink = (path: string): Promise<void> => act((done) => fs.unlink(path, done))
 export const rmdir = (path: string): Promise<void> => act((done) => fs.rmdir(path, done))
-export const readable = (path: string): Promise<void> => act((done) => fs.access(path, constants.R_OK, done))
+export const readable = (path: string): Promise<void> => act((done) => fs.access(path, fs.constants.R_OK, done))
 export const statfs = (path: string): Promise<fs.StatsFs> => call<fs.StatsFs>((done) => fs.statfs(path, done))
+
+/** What is there, if anything. */
+export const look = async (location: string): Promise<fs.Stats | undefined> => {
+  try {
+    return await lstat(location)
+  } catch (cause) {
+    if (codeOf(cause) === "ENOENT") return undefined
+    throw cause
+  }
+}
+
+/** Makes a directory unless something is there. */
+export const ensureDirectory = async (location: string, mode: number): Promise<void> => {
+  try {
+    await mkdir(location, mode)
+  } catch (cause) {
+    if (codeOf(cause) !== "EEXIST") throw cause
+  }
+}
+
+/**
+ * Opens a directory; whoever asks is to `letGo` of it. `follow`: whether it may itself be a link, as a folder that a
+ * person named may.
+ */
+export const hold = async (location: string, follow: boolean): Promise<Directory> => {
+  if (!isHeld && !follow && (await lstat(location)).isSymbolicLink()) throw isLink()
+  return directoryAt(location, keepsDescriptors ? await open(location, follow ? flags.root : flags.directory) : -1)
+}
+
+export const letGo = async ({ fd }: Directory): Promise<void> => {
+  if (fd >= 0) await close(fd)
+}
+
+/** Makes durable which names are in a directory. */
+export const syncNames = async ({ fd }: Directory): Promise<void> => {
+  if (fd >= 0) await fsync(fd)
+}
 
 /** Of an open file: answered from memory, so a thread would cost more than the call. */
 export const fstat = (fd: number): fs.Stats => fs.fstatSync(fd)
@@ -110,90 +137,12 @@ export const readAt = async (
   return done
 }
 
-/** Whether there is nothing but zeros: the first one is, and each is as the one before it. */
-export const isZeros = (bytes: Uint8Array): boolean =>
-  bytes[0] === 0 && Buffer.compare(bytes.subarray(1), bytes.subarray(0, -1)) === 0
-
 /** Writes all of it: a system may accept only a part. */
 export const writeAt = async (fd: number, bytes: Uint8Array, offset: number): Promise<void> => {
   let done = 0
   while (done < bytes.length) {
     const count = await call<number>((resume) => fs.write(fd, bytes, done, bytes.length - done, offset + done, resume))
-    if (count === 0) throw Object.assign(new Error("nothing was accepted"), { code: "EIO" })
+    if (count === 0) throw refusal("EIO", "nothing was accepted")
     done += count
   }
 }
-
-/**
- * Sets a file's time, milliseconds since 1970. Node takes seconds as a float, which falls short by parts of a
- * microsecond: one more keeps the millisecond.
- */
-export const setMtime = (fd: number, mtime: number): void => {
-  const seconds = mtime / 1000 + 1e-6
-  fs.futimesSync(fd, seconds, seconds)
-}
-
-/** What a disk may say to a sync. */
-const syncFailures: ReadonlyArray<readonly [RegExp, string]> = [
-  [/(?:input\/output|i\/o) error/i, "EIO"],
-  [/no space left/i, "ENOSPC"],
-  [/quota exceeded/i, "EDQUOT"]
-]
-
-/**
- * Makes everything on the file system of this directory durable at once, by the system's `sync -f`, which is syncfs(2):
- * Node has no call for it, and for thousands of small files it is 20 times faster than one fsync for each. False where
- * that cannot be had, so that each is to be synced by itself; what the disk refused is an error, as after it a second
- * sync proves nothing.
- */
-export const syncAll = (directory: string): Promise<boolean> =>
-  process.platform !== "linux"
-    ? Promise.resolve(false)
-    : new Promise((resolve, reject) => {
-        const env = { ...process.env, LC_ALL: "C" }
-        const child = spawn("sync", ["-f", directory], { stdio: ["ignore", "ignore", "pipe"], env })
-        let said = ""
-        child.stderr.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(0, 1000)))
-        child.once("error", () => resolve(false))
-        child.once("close", (exit) => {
-          const code = exit === 0 ? undefined : syncFailures.find(([words]) => words.test(said))?.[1]
-          if (code === undefined) resolve(exit === 0)
-          else reject(Object.assign(new Error(said), { code }))
-        })
-      })
-
-/** Runs the work on each item, at most `width` at a time; the first failure stops what has not begun. */
-export const each = async <A>(items: ReadonlyArray<A>, width: number, work: (item: A, at: number) => Promise<void>) => {
-  let next = 0
-  let failed: { readonly cause: unknown } | undefined
-  const lane = async () => {
-    while (next < items.length && failed === undefined) {
-      const at = next++
-      const item = items[at]
-      if (item === undefined) continue
-      try {
-        await work(item, at)
-      } catch (cause) {
-        failed ??= { cause }
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(width, items.length) }, lane))
-  if (failed !== undefined) throw failed.cause
-}
-
-const nofollow = constants.O_NOFOLLOW ?? 0
-const directory = constants.O_DIRECTORY ?? 0
-const nonblock = constants.O_NONBLOCK ?? 0
-
-/** How files and directories are opened: never through a link, and never waiting for a pipe's other end. */
-export const flags = {
-  directory: constants.O_RDONLY | directory | nofollow,
-  /** A folder that a person named may well be a link. */
-  root: constants.O_RDONLY | directory,
-  read: constants.O_RDONLY | nofollow | nonblock,
-  write: constants.O_RDWR | nofollow,
-  create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | nofollow,
-  /** What an earlier run of ours left behind is gone on with. */
-  grow: constants.O_RDWR | constants.O_CREAT | nofollow
-} as const

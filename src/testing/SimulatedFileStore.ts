@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { hash } from "node:crypto"
 import * as path from "node:path/posix"
 import { componentMaxBytes, pathMaxBytes, problem, RelativePath, reservedTop } from "../schema/RelativePath.ts"
 import {
@@ -52,8 +53,9 @@ const readPart = (disk: SimulatedDisk, picked: ReadonlyMap<string, Picked>, part
   if (entry.kind !== "f" || entry.size !== part.size || Math.floor(entry.mtime) !== Math.floor(part.mtime)) {
     return "it changed while it was sent"
   }
-  into.set(entry.bytes.subarray(part.offset, part.offset + part.length), part.at)
-  return null
+  const bytes = entry.bytes.subarray(part.offset, part.offset + part.length)
+  into.set(bytes, part.at)
+  return hash("sha256", bytes, "buffer")
 }
 
 /** A FileStore over this disk that receives into `received` (absolute), until the disk crashes. */

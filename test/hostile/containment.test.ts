@@ -3,6 +3,7 @@
  * whenever, nothing is written, read, renamed or removed outside. Case 67, some hundreds of times.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as fs from "node:fs"
@@ -46,7 +47,8 @@ const swapper = (places: ReadonlyArray<string>, outside: string) => {
 describe.skipIf(process.platform !== "linux")("a receive folder in which another user's program swaps links", () => {
   const store = Effect.fnUntraced(function* (received: string) {
     const config = NodeConfig.layer({ name: "x", dataDir: received, received })
-    return yield* Effect.provide(FileStore, Layer.provide(Layer.fresh(FileStoreNode.layer), config))
+    const context = yield* Layer.build(Layer.provide(Layer.fresh(FileStoreNode.layer), config))
+    return Context.get(context, FileStore)
   })
 
   it.live("67 receives nothing outside, in three hundred tries", () =>
@@ -114,11 +116,11 @@ describe.skipIf(process.platform !== "linux")("a receive folder in which another
       let given = 0
       for (let round = 0; round < 300; round++) {
         const into = Buffer.alloc(12)
-        const [problem] = yield* Effect.scoped(
+        const [read] = yield* Effect.scoped(
           Effect.flatMap(files.open(new Map([["picked", chosen]])), (source) => source.read([wanted], into))
         )
         assert.notInclude(into.toString(), "secret", `round ${round}`)
-        if (problem === null) given++
+        if (read instanceof Uint8Array) given++
       }
       swaps.stop()
       assert.isAbove(given, 0)

@@ -62,7 +62,11 @@ describe("a journal", () => {
     "that could not be written refuses everything until it is opened anew",
     () =>
       Effect.gen(function* () {
-        const file = new AppendFileNode({ at: () => "/dev/full", self: "/dev", fd: -1 }, "full", "/dev")
+        const file = new AppendFileNode(
+          { at: () => "/dev/full", self: "/dev", location: "/dev", fd: -1 },
+          "full",
+          "/dev"
+        )
         const tried = yield* Effect.flip(file.file.append(bytes("1")))
         assert.strictEqual(tried.code, "ENOSPC")
         for (const work of [file.file.sync, file.file.cut(0), file.file.append(bytes("2")), file.file.read(0, 1)]) {

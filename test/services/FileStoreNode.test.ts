@@ -13,7 +13,7 @@ import { NodeConfig } from "../../src/config.ts"
 import { FileStore } from "../../src/services/FileStore.ts"
 import { copyName } from "../../src/services/FileStorePublish.ts"
 import * as FileStoreNode from "../../src/services/FileStoreNode.ts"
-import { fileStoreContract, relative, scanned, whole, type World } from "./FileStoreContract.ts"
+import { fileStoreContract, reason, relative, scanned, whole, type World } from "./FileStoreContract.ts"
 
 const world: Effect.Effect<World, never, Scope.Scope> = Effect.gen(function* () {
   const root = yield* Effect.acquireRelease(
@@ -100,7 +100,7 @@ describe("FileStoreNode", () => {
       const source = yield* w.store.open(new Map([["t", picked]]))
       const into = new Uint8Array(5)
       const [problem] = yield* source.read([{ ...found, offset: 0, length: 5, at: 0 }], into)
-      assert.match(problem ?? "", /symbolic link/)
+      assert.match(reason(problem), /symbolic link/)
       assert.deepStrictEqual([...into], [0, 0, 0, 0, 0])
     }).pipe(Effect.scoped)
   )
@@ -263,6 +263,8 @@ describe("FileStoreNode", () => {
     Effect.gen(function* () {
       const w = yield* world
       for (let i = 0; i < 300; i++) w.write(`${w.sources}/t/${i}/f`, "12")
+      // The thread has descriptors of its own as long as it is there.
+      yield* scanned(w, yield* w.store.pick(`${w.sources}/t`), "t")
       const before = descriptors()
       yield* Effect.gen(function* () {
         const picked = yield* w.store.pick(`${w.sources}/t`)
@@ -271,7 +273,7 @@ describe("FileStoreNode", () => {
         const parts = found.flatMap((entry) =>
           entry._tag === "Found" ? [{ ...entry, offset: 0, length: 1, at: 0 }] : []
         )
-        assert.isTrue((yield* source.read(parts, new Uint8Array(1))).every((problem) => problem === null))
+        assert.isTrue((yield* source.read(parts, new Uint8Array(1))).every((read) => typeof read !== "string"))
         const staging = yield* w.store.stage("fds")
         yield* staging.write(found.map((entry) => ({ ...whole(entry.path, "1"), finish: false })))
         yield* Effect.flip(staging.write([whole("t/0", "a file where a directory is")]))
