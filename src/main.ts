@@ -1,8 +1,9 @@
 /**
  * The program: parses the command and runs it. The only runMain.
  *
- * The first SIGINT or SIGTERM interrupts the command, which ends as its scopes say, within `limits.shutdown`; a second
- * one exits at once. A node that was told to stop and did has done its work: `up` ends with 0.
+ * The first SIGINT, SIGTERM or SIGHUP (the terminal was closed) interrupts the command, which ends as its scopes say,
+ * within `limits.shutdown`; a second one exits at once. A node that was told to stop and did has done its work: `up`
+ * ends with 0.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Cause from "effect/Cause"
@@ -23,14 +24,11 @@ const details = [process.env["KITH_LOG_LEVEL"], ...args.map((arg) => arg.replace
   (word) => word === "debug" || word === "trace"
 )
 
-// Whoever reads may stop reading (`kith history | head`), and a node goes on without its terminal.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error
-  })
-}
+// What a verb printed and nobody took is told where it is printed (cli/Output). A node goes on without its terminal, and
+// with a log that has no room.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
 
-const signals = { SIGINT: 2, SIGTERM: 15 } as const
+const signals = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 const interrupted = (signal: keyof typeof signals) => 128 + signals[signal]
 
 /** Milliseconds in which a signal may come twice though it was sent once: from the terminal, and passed on by npm. */
@@ -52,7 +50,7 @@ const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
       process.exit(1)
     }, Duration.toMillis(limits.shutdown)).unref()
   }
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, stop)
+  for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const) process.on(signal, stop)
   fiber.addObserver((exit) =>
     teardown(exit, (ended) => {
       // Connections that are kept alive would hold the process for seconds.

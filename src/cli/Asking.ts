@@ -58,7 +58,7 @@ export const question = (
 
 /** What could not be done is a line. */
 const orSay = <E extends { readonly message: string }>(effect: Effect.Effect<void, E>): Effect.Effect<void> =>
-  Effect.catch(effect, (error) => Output.line(inert(error.message)))
+  Effect.catch(effect, (error) => Output.tell(inert(error.message)))
 
 export const make = (transfers: Transfers["Service"]) => {
   /** Offers without an answer, the oldest first. */
@@ -73,7 +73,7 @@ export const make = (transfers: Transfers["Service"]) => {
 
   const decide = (offer: Transfer, accept: boolean) =>
     (accept ? transfers.accept(offer.id, {}) : transfers.decline(offer.id)).pipe(
-      Effect.andThen(Output.line(`${accept ? "taken" : "declined"}: ${inert(offer.name)}`)),
+      Effect.andThen(Output.tell(`${accept ? "taken" : "declined"}: ${inert(offer.name)}`)),
       orSay
     )
 
@@ -83,13 +83,13 @@ export const make = (transfers: Transfers["Service"]) => {
   const list = Effect.fnUntraced(function* (offer: Transfer) {
     if (offer.listed === false) {
       awaited.add(offer.id)
-      return yield* Output.line("its list is still on its way; it is shown as soon as it is here")
+      return yield* Output.tell("its list is still on its way; it is shown as soon as it is here")
     }
     const entries = yield* transfers.entries(offer.id, { from: 0, limit: listedMax + 1 })
-    yield* Output.line(`${whatOf(offer)}:`)
-    for (const entry of entries.slice(0, listedMax)) yield* Output.line(`  ${Listing.lineOf(entry)}`)
+    yield* Output.tell(`${whatOf(offer)}:`)
+    for (const entry of entries.slice(0, listedMax)) yield* Output.tell(`  ${Listing.lineOf(entry)}`)
     if (entries.length > listedMax) {
-      yield* Output.line(`  and more; all of it: kith transfers ${shortId(offer)} --list`)
+      yield* Output.tell(`  and more; all of it: kith transfers ${shortId(offer)} --list`)
     }
   }, orSay)
 
@@ -108,14 +108,14 @@ export const make = (transfers: Transfers["Service"]) => {
   const typed = Effect.fnUntraced(function* (line: string) {
     if (line.trim() === "") return
     const answer = answerOf(line)
-    if (answer === null) return yield* Output.line(help)
+    if (answer === null) return yield* Output.tell(help)
     const [first, ...others] = meant(answer.of)
     if (first === undefined) {
-      return yield* Output.line(
+      return yield* Output.tell(
         offers.size === 0 || answer.of === null ? "nothing is offered" : `no offer has the id "${inert(answer.of)}"`
       )
     }
-    if (answer.of !== "all" && others.length > 0) return yield* Output.line("several offers begin like that")
+    if (answer.of !== "all" && others.length > 0) return yield* Output.tell("several offers begin like that")
     if (answer._tag === "List") {
       return yield* list(first)
     }

@@ -57,8 +57,8 @@ export const greet = Effect.fn("Console.greet")(function* (logFormat: LogFormat)
     ["receives into", fromHere(received)],
     ["API", url]
   ]
-  yield* Output.line(`${inert(config.name)} (${short(id)}) is up`)
-  for (const row of Output.table(rows)) yield* Output.line(`  ${row}`)
+  yield* Output.tell(`${inert(config.name)} (${short(id)}) is up`)
+  for (const row of Output.table(rows)) yield* Output.tell(`  ${row}`)
 })
 
 /** Tells what comes in, and takes answers to offers, for as long as the scope lives. */
@@ -91,7 +91,7 @@ export const attend = Effect.gen(function* () {
     if (isOver(transfer.state)) states.delete(transfer.id)
     yield* asking.changed(transfer)
     const about = { name: yield* nameOf(transfer.peer), trust: yield* trustOf(transfer.peer), into }
-    for (const line of received(transfer, { ...about, known: before !== undefined })) yield* Output.line(line)
+    for (const line of received(transfer, { ...about, known: before !== undefined })) yield* Output.tell(line)
   })
 
   const peerChanged = Effect.fnUntraced(function* (peer: Peer) {
@@ -100,7 +100,7 @@ export const attend = Effect.gen(function* () {
     if (isHere) here.add(peer.id)
     else here.delete(peer.id)
     const name = inert(peer.name) || short(peer.id)
-    yield* Output.line(isHere ? `${name} (${short(peer.id)}) is here` : `${name} left`)
+    yield* Output.tell(isHere ? `${name} (${short(peer.id)}) is here` : `${name} left`)
   })
 
   const print = (event: Event) => {
@@ -110,7 +110,7 @@ export const attend = Effect.gen(function* () {
         if (message.from === me) return Effect.void
         const text = inertLines(message.text).replaceAll("\n", "\n  ")
         const to = message.to === null ? " (to everyone)" : ""
-        return Effect.flatMap(nameOf(message.from), (name) => Output.line(`${name}${to}: ${text}`))
+        return Effect.flatMap(nameOf(message.from), (name) => Output.tell(`${name}${to}: ${text}`))
       }
       case "TransferChanged":
         return transferChanged(event.transfer)
@@ -118,10 +118,10 @@ export const attend = Effect.gen(function* () {
         return peerChanged(event.peer)
       case "VerificationChanged":
         return Effect.flatMap(nameOf(event.verification.peer), (name) =>
-          Effect.forEach(comparison(event.verification, name), Output.line, { discard: true })
+          Effect.forEach(comparison(event.verification, name), Output.tell, { discard: true })
         )
       case "Alarm":
-        return Output.line(`ALARM: ${inert(event.text)}`)
+        return Output.tell(`ALARM: ${inert(event.text)}`)
       default:
         return Effect.void
     }
@@ -129,7 +129,7 @@ export const attend = Effect.gen(function* () {
 
   yield* Effect.forkScoped(Stream.runForEach(events.stream, print), { startImmediately: true })
   // What happened in earlier runs, and waits for someone.
-  for (const alarm of yield* alarms.list) yield* Output.line(`ALARM: ${inert(alarm.text)}`)
+  for (const alarm of yield* alarms.list) yield* Output.tell(`ALARM: ${inert(alarm.text)}`)
   for (const transfer of (yield* transfers.list).toReversed()) {
     if (transfer.state === "offered") yield* transferChanged(transfer)
   }

@@ -16,6 +16,7 @@ import type { Client } from "./Client.ts"
 import { Failed } from "./Ending.ts"
 import { describe, markShown } from "./history.ts"
 import { names, type Names } from "./Names.ts"
+import * as Output from "./Output.ts"
 import * as Progress from "./Progress.ts"
 import { outcome as said } from "./say.ts"
 import { outcome as sent } from "./send.ts"
@@ -41,10 +42,11 @@ export const converse = Effect.fn("cli.converse")(function* (client: Client, fir
   const me = (yield* client.node.info()).id
   let nameOf: Names = yield* names(client)
   let to = first === null ? null : yield* client.peers.find({ query: { query: first } })
-  const here = new Map<PeerId, string>()
+  /** Who is here: the name they chose, and what they are called, which differs where two chose the same. */
+  const here = new Map<PeerId, { readonly chosen: string; readonly called: string }>()
   const offers = new Map<Transfer["id"], Transfer>()
   const states = new Map<Transfer["id"], Transfer["state"]>()
-  const people = () => [...here.values()].toSorted()
+  const people = () => [...here.values()].map(({ called }) => called).toSorted()
   const terminal = yield* Terminal.open((line) => complete(line, people()))
   const { print } = terminal
 
@@ -60,12 +62,16 @@ export const converse = Effect.fn("cli.converse")(function* (client: Client, fir
 
   const peerChanged = Effect.fnUntraced(function* (peer: Extract<Event, { readonly _tag: "PeerChanged" }>["peer"]) {
     const was = here.get(peer.id)
-    if (peer.state === "connected") {
-      if (was === undefined || was !== nameOf(peer.id)) nameOf = yield* names(client)
-      here.set(peer.id, nameOf(peer.id))
-      if (was === undefined) return yield* print(`* ${nameOf(peer.id)} is here`)
-      if (was !== nameOf(peer.id)) yield* print(`* ${was} is ${nameOf(peer.id)} now`)
-    } else if (here.delete(peer.id)) yield* print(`* ${was} left`)
+    if (peer.state !== "connected") {
+      if (was === undefined) return
+      here.delete(peer.id)
+      return yield* print(`* ${was.called} left`)
+    }
+    if (was?.chosen === peer.name) return
+    nameOf = yield* names(client)
+    const called = nameOf(peer.id)
+    here.set(peer.id, { chosen: peer.name, called })
+    yield* print(was === undefined ? `* ${called} is here` : `* ${was.called} is ${called} now`)
   })
 
   const transferChanged = Effect.fnUntraced(function* (transfer: Transfer) {
@@ -170,7 +176,7 @@ export const converse = Effect.fn("cli.converse")(function* (client: Client, fir
   )
 
   for (const peer of yield* client.peers.list()) {
-    if (peer.state === "connected") here.set(peer.id, nameOf(peer.id))
+    if (peer.state === "connected") here.set(peer.id, { chosen: peer.name, called: nameOf(peer.id) })
   }
   const unread = (yield* client.messages.unread()).items.reduce((sum, { count }) => sum + count, 0)
   const limit = Math.min(Math.max(shownAtFirst, unread), shownMax)
@@ -188,11 +194,11 @@ export const converse = Effect.fn("cli.converse")(function* (client: Client, fir
     events.pipe(
       Stream.runForEach(({ data }) => happened(data)),
       // However the stream of events breaks, it means the same to the person who talks.
-      Effect.mapError(() => stopped),
+      Effect.mapError((error) => (error instanceof Output.Unwritten ? error : stopped)),
       Effect.andThen(stopped)
     )
   )
-  yield* Effect.raceFirst(typed, Fiber.join(watching))
+  yield* Effect.raceAllFirst([typed, Fiber.join(watching), Output.unread])
 })
 
 const messageOf = (error: { readonly message: string }): string => error.message

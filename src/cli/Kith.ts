@@ -75,7 +75,7 @@ const completions: typeof GlobalFlag.Completions = {
   run: (shell, { command }) =>
     Option.match(shell, {
       onNone: () => Effect.void,
-      onSome: (known) => Output.line(Completions.scriptOf(known, Generated.fromCommand(command)))
+      onSome: (known) => Effect.orDie(Output.line(Completions.scriptOf(known, Generated.fromCommand(command))))
     })
 }
 

@@ -1,12 +1,46 @@
-/** What verbs print. Names and texts that peers chose are made inert on the way, so that none can steer a terminal. */
+/**
+ * What verbs print. Names and texts that peers chose are made inert on the way, so that none can steer a terminal. Who
+ * prints goes on once it is written, no faster than it is taken.
+ */
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { inert } from "../schema/Text.ts"
 
-/** One line on stdout. The text must be inert already. */
-export const line = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stdout.write(`${text}\n`))
+/** What was printed is lost: the disk it went to is full, or the terminal has gone. */
+export class Unwritten extends Schema.TaggedError<Unwritten>()("Unwritten", { code: Schema.String }) {
+  override get message(): string {
+    return `the output could not be written (${this.code}). Is there room where it goes?`
+  }
+}
 
-/** One line on stderr: what is not the answer itself. */
+/** A reader that has read enough is none that something is lost to: `kith history | head` fails nowhere. */
+const enough = "EPIPE"
+
+const write = (text: string): Effect.Effect<void, Unwritten> =>
+  Effect.callback((resume) => {
+    process.stdout.write(text, (error) => {
+      const code = error == null ? enough : codeOf(error)
+      resume(code === enough ? Effect.void : Effect.fail(new Unwritten({ code })))
+    })
+  })
+
+const codeOf = (error: Error): string => ("code" in error ? String(error.code) : error.message)
+
+/** Waits until whoever read stdout reads no more; that shows when something is written. */
+export const unread: Effect.Effect<void> = Effect.callback((resume) => {
+  const look = (error: Error) => codeOf(error) === enough && resume(Effect.void)
+  process.stdout.on("error", look)
+  return Effect.sync(() => void process.stdout.off("error", look))
+})
+
+/** One line on stdout. The text must be inert already. */
+export const line = (text: string): Effect.Effect<void, Unwritten> => write(`${text}\n`)
+
+/** One line for whoever looks at a node, if anyone still does: a node goes on without its terminal. */
+export const tell = (text: string): Effect.Effect<void> => Effect.ignore(line(text))
+
+/** One line on stderr: what is not the answer itself. Where nobody takes it there is nobody to say so to. */
 export const note = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stderr.write(`${text}\n`))
 
 /** As JSON, which escapes what could steer a terminal, but for DEL, C1 and what turns text around: those follow here. */
@@ -14,21 +48,20 @@ export const jsonText = (value: unknown, indent?: number): string =>
   JSON.stringify(value, null, indent).replace(unsafe, escape)
 
 /** One JSON document on stdout. */
-export const json = (value: unknown): Effect.Effect<void> => line(jsonText(value, 2))
+export const json = (value: unknown): Effect.Effect<void, Unwritten> => line(jsonText(value, 2))
 
 /** One JSON document on a line of its own, for streams of them. */
-export const jsonLine = (value: unknown): Effect.Effect<void> => line(jsonText(value))
+export const jsonLine = (value: unknown): Effect.Effect<void, Unwritten> => line(jsonText(value))
 
 /** One JSON document on stdout, an array, written element by element as they come. */
-export const jsonArray = <A, E, R>(values: Stream.Stream<A, E, R>): Effect.Effect<void, E, R> =>
+export const jsonArray = <A, E, R>(values: Stream.Stream<A, E, R>): Effect.Effect<void, E | Unwritten, R> =>
   Effect.gen(function* () {
     let before = "[\n"
-    yield* Stream.runForEach(values, (value) =>
-      Effect.sync(() => {
-        process.stdout.write(`${before}  ${jsonText(value)}`)
-        before = ",\n"
-      })
-    )
+    yield* Stream.runForEach(values, (value) => {
+      const text = `${before}  ${jsonText(value)}`
+      before = ",\n"
+      return write(text)
+    })
     yield* line(before === ",\n" ? "\n]" : "[]")
   })
 

@@ -13,7 +13,7 @@ import * as Output from "./Output.ts"
 /** Help goes to stdout when asked for; what was typed wrong is a line on stderr, with where to read on. */
 export const presenter = CliOutput.layerPresenter({
   present: (event) => {
-    if (event._tag === "Version") return Output.line(event.version)
+    if (event._tag === "Version") return Effect.orDie(Output.line(event.version))
     if (event._tag === "Help") return CliOutput.defaultPresenter.present(event)
     const see = `${event.commandPath.join(" ")} --help`
     const problems = event.errors.map((error) => error.message.replaceAll(/\s*\n\s*/g, " "))
@@ -25,7 +25,9 @@ const isObject = (value: unknown): value is object => typeof value === "object" 
 
 /** The line and the code for a failed command. */
 export const report = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>, details: boolean) {
-  const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+  const defect = Cause.squash(cause)
+  // The parser's own verbs cannot fail; what they print can be lost as well.
+  const error = defect instanceof Output.Unwritten ? defect : Option.getOrUndefined(Cause.findErrorOption(cause))
   if (isObject(error) && "_tag" in error && typeof error._tag === "string") {
     // Already told by the presenter.
     if (error._tag === "ShowHelp") return "errors" in error && isEmpty(error.errors) ? codes.done : codes.usage
@@ -33,7 +35,6 @@ export const report = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>, 
     yield* Output.note(`kith: ${inert(message)}`)
     return codeOf({ _tag: error._tag })
   }
-  const defect = Cause.squash(cause)
   const text = defect instanceof Error ? defect.message : String(defect)
   const hint = details ? "" : " (--log-level debug says more)"
   yield* Output.note(`kith: unexpected error: ${inert(text.split("\n", 1)[0] ?? "")}${hint}`)

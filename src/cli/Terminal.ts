@@ -5,13 +5,14 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { createInterface, clearLine, cursorTo } from "node:readline"
+import * as Output from "./Output.ts"
 
 export interface Terminal {
   readonly isInteractive: boolean
   /** What is typed, line by line; ends at the end of the input, or by Ctrl-C or Ctrl-D on a terminal. */
   readonly lines: Stream.Stream<string>
   /** The text must be inert already. */
-  readonly print: (text: string) => Effect.Effect<void>
+  readonly print: (text: string) => Effect.Effect<void, Output.Unwritten>
   /** What stands before the line that is being typed; inert already. */
   readonly prompt: (text: string) => Effect.Effect<void>
 }
@@ -44,15 +45,14 @@ export const open = (complete: (line: string) => ReadonlyArray<string>) =>
     const terminal: Terminal = {
       isInteractive,
       lines: Stream.orDie(Stream.fromAsyncIterable({ [Symbol.asyncIterator]: () => iterator }, (cause) => cause)),
-      print: (text) =>
-        Effect.sync(() => {
-          if (isInteractive) {
-            cursorTo(process.stdout, 0)
-            clearLine(process.stdout, 0)
-          }
-          process.stdout.write(`${text}\n`)
-          if (isInteractive) reader.prompt(true)
-        }),
+      print: Effect.fnUntraced(function* (text) {
+        if (isInteractive) {
+          cursorTo(process.stdout, 0)
+          clearLine(process.stdout, 0)
+        }
+        yield* Output.line(text)
+        if (isInteractive) reader.prompt(true)
+      }),
       prompt: (text) =>
         Effect.sync(() => {
           if (!isInteractive) return

@@ -19,9 +19,12 @@ export interface Watched<E> {
   /** What there is, as events. */
   readonly first: (client: Client) => Effect.Effect<ReadonlyArray<Event>, E | HttpClientError | SchemaError>
   readonly isWanted: (event: Event) => boolean
-  /** How an event is told to a person; made anew after events were missed. "" is not told. */
+  /** How an event is told to a person; made anew where names may have changed. "" is not told. */
   readonly show: (client: Client) => Effect.Effect<(event: Event) => string, E | HttpClientError | SchemaError>
 }
+
+/** Subjects whose last line is kept, to tell news from what was told: as many as there can be peers. */
+const subjectsMax = 4096
 
 export const watching = <E>(watched: Watched<E>) =>
   withNode(
@@ -29,39 +32,46 @@ export const watching = <E>(watched: Watched<E>) =>
       // Watching begins before the list is read, so that nothing falls between the two.
       const events = yield* client.node.events({ headers: {} })
       let show = yield* watched.show(client)
+      let areNamesOld = false
       const told = new Map<string, string>()
       const tell = Effect.fnUntraced(function* (event: Event) {
         if (watched.json) return yield* Output.jsonLine(event)
+        if (areNamesOld) {
+          areNamesOld = false
+          show = yield* watched.show(client)
+        }
         const line = show(event)
         // What looks as it looked before is no news to a person.
         const key = subjectOf(event)
         if (line === "" || (key !== undefined && told.get(key) === line)) return
-        if (key !== undefined) told.set(key, line)
+        if (key !== undefined) {
+          told.delete(key)
+          told.set(key, line)
+          const [oldest] = told.keys()
+          if (told.size > subjectsMax && oldest !== undefined) told.delete(oldest)
+        }
         if (event._tag === "PeerRemoved") told.delete(event.id)
         yield* Output.line(line)
       })
       const tellAll = Effect.fnUntraced(function* () {
         for (const event of yield* watched.first(client)) yield* tell(event)
       })
-      yield* tellAll()
-      yield* events.pipe(
+      const following = events.pipe(
         Stream.runForEach(
           Effect.fnUntraced(function* ({ data }) {
+            if (data._tag === "PeerChanged" || data._tag === "PeerRemoved" || data._tag === "Missed") areNamesOld = true
             if (data._tag === "Missed") {
               if (watched.json) yield* tell(data)
-              show = yield* watched.show(client)
               return yield* tellAll()
             }
-            if (!watched.isWanted(data)) return
-            // Names may have changed, or be new.
-            if (data._tag === "PeerChanged" || data._tag === "MessageAdded") show = yield* watched.show(client)
-            yield* tell(data)
+            if (watched.isWanted(data)) yield* tell(data)
           })
         ),
         // However the stream of events breaks, it means the same to the person who watches.
-        Effect.mapError(() => stopped)
+        Effect.mapError((error) => (error instanceof Output.Unwritten ? error : stopped)),
+        Effect.andThen(stopped)
       )
-      return yield* stopped
+      yield* Effect.raceFirst(Effect.andThen(tellAll(), following), Output.unread)
     })
   )
 

@@ -19,7 +19,11 @@ const captured = (stream: NodeJS.WriteStream) =>
       Effect.sync(() => {
         const before = stream.write
         const written: Array<string> = []
-        stream.write = (chunk: string | Uint8Array) => written.push(String(chunk)) > 0
+        stream.write = (chunk: string | Uint8Array, ...rest: ReadonlyArray<unknown>) => {
+          const done = rest.at(-1)
+          if (typeof done === "function") done()
+          return written.push(String(chunk)) > 0
+        }
         return { before, written }
       }),
       ({ before }) => Effect.sync(() => void (stream.write = before))

@@ -38,6 +38,8 @@ export interface Options {
   readonly cwd?: string
   /** A pipe that can be written to; without it the input is empty. */
   readonly stdin?: "pipe"
+  /** The descriptor of a file to print into; without it, what is printed is kept. */
+  readonly stdout?: number
   /** Another user, which only root may choose. */
   readonly uid?: number
   readonly gid?: number
@@ -55,7 +57,7 @@ export const start = (args: ReadonlyArray<string>, options: Options = {}) =>
       const [program = "", ...rest] =
         options.namespace === undefined ? command : ["ip", "netns", "exec", options.namespace, ...command]
       const child = spawn(program, rest, {
-        stdio: [options.stdin ?? "ignore", "pipe", "pipe"],
+        stdio: [options.stdin ?? "ignore", options.stdout ?? "pipe", "pipe"],
         env: environment(options.env),
         ...(options.cwd !== undefined && { cwd: options.cwd }),
         ...(options.uid !== undefined && { uid: options.uid }),

@@ -1,13 +1,16 @@
 /** How a verb finds its node, whom it does not trust, and what it says of what was typed. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { chmodSync, writeFileSync } from "node:fs"
+import { chmodSync, closeSync, existsSync, openSync, writeFileSync } from "node:fs"
 import { createServer as createHttpServer } from "node:http"
 import { createServer } from "node:net"
 import { pathIn } from "../../src/api/ControlFile.ts"
 import { temporaryDirectory } from "../api/Served.ts"
-import { ended, listening, up } from "./Nodes.ts"
+import { ended, listening, quiet, up } from "./Nodes.ts"
 import { run, start } from "./Run.ts"
+
+/** A disk without room, where the system has one to try things on. */
+const full = "/dev/full"
 
 describe("a verb", () => {
   /** A control.json that points to a port. */
@@ -79,6 +82,28 @@ describe("a verb", () => {
       assert.strictEqual(ran.code, 0)
       assert.strictEqual(verb.err, "")
       assert.strictEqual((yield* node.kith("id")).code, 0)
+    })
+  )
+
+  it.live.skipIf(!existsSync(full))("says that what it printed is lost; a node goes on without its log", () =>
+    Effect.gen(function* () {
+      const disk = yield* Effect.acquireRelease(
+        Effect.sync(() => openSync(full, "w")),
+        (descriptor) => Effect.sync(() => closeSync(descriptor))
+      )
+      const dataDir = yield* temporaryDirectory
+      const node = yield* start(["up", "--data-dir", dataDir, ...quiet, "--log-format", "json"], { stdout: disk })
+      while ((yield* run(["--data-dir", dataDir, "id"])).code !== 0) assert.isNull(node.child.exitCode, node.err)
+      for (const verb of [["--data-dir", dataDir, "peers", "--json"], ["--version"], ["--completions", "bash"]]) {
+        const ran = yield* run(verb, { stdout: disk })
+        assert.deepStrictEqual(
+          [ran.code, ran.err],
+          [1, "kith: the output could not be written (ENOSPC). Is there room where it goes?\n"]
+        )
+      }
+      node.child.kill("SIGTERM")
+      assert.strictEqual((yield* ended(node)).code, 0)
+      assert.strictEqual(node.err, "")
     })
   )
 

@@ -147,10 +147,12 @@ layer(Served.layer(), { excludeTestServices: true })("a verb", (it) => {
         `${short(bob)}  bob  connected (busy: in a \ufffd[2Jcall)  unverified, accept verified\n`
       )
       assert.notInclude(json.out + plain.out, "\u001b")
-      // A reader that goes away is no error.
+      // A reader that goes away is no error: it has seen enough.
       json.child.stdout?.destroy()
       yield* events.publish({ _tag: "PeerRemoved", id: bob })
       yield* plain.until((printed) => printed.includes(`${short(bob)} is forgotten`))
+      assert.strictEqual((yield* Effect.promise(() => json.ended)).code, 0)
+      assert.strictEqual(json.err, "")
     }).pipe(Effect.scoped)
   )
 
@@ -159,6 +161,7 @@ layer(Served.layer(), { excludeTestServices: true })("a verb", (it) => {
       yield* everyone
       const events = yield* Events
       const chat = yield* Chat
+      const registry = yield* PeerRegistry
       yield* chat.say("before", bob)
       const history = yield* started(["history", "--watch", "--peer", "bob"])
       const transfers = yield* started(["transfers", "--watch"])
@@ -174,8 +177,9 @@ layer(Served.layer(), { excludeTestServices: true })("a verb", (it) => {
       for (const bytes of [0, 1000, 2000, 2 * 1024 * 1024]) {
         yield* events.publish({ _tag: "TransferChanged", transfer: { ...running, state: "running", bytes } })
       }
+      yield* registry.update(bob, (peer) => ({ ...peer, name: "robert" }))
       yield* events.publish({ _tag: "TransferChanged", transfer: { ...running, state: "done" } })
-      yield* transfers.until((printed) => printed.includes("done  to bob  waits\n"))
+      yield* transfers.until((printed) => printed.includes("done  to robert  waits\n"))
       yield* asJson.until((printed) => printed.includes(`"state":"done"`))
       // Progress within a tenth is no news.
       assert.strictEqual(transfers.out.match(/running 0%/g)?.length, 1)
@@ -196,6 +200,10 @@ layer(Served.layer(), { excludeTestServices: true })("a verb", (it) => {
       yield* type("//not a command")
       yield* events.publish(said(91, "two\nlines \u001b[2J"))
       yield* talk.until((printed) => printed.includes("bob (to you): two\n  lines \ufffd[2J\n"))
+      yield* registry.update(bob, (peer) => ({ ...peer, name: "robert" }))
+      yield* talk.until((printed) => printed.includes("* bob is robert now\n"))
+      yield* registry.update(bob, (peer) => ({ ...peer, name: "bob" }))
+      yield* talk.until((printed) => printed.includes("* robert is bob now\n"))
       yield* registry.update(bob, (peer) => ({ ...peer, state: "away" }))
       yield* talk.until((printed) => printed.includes("* bob left\n"))
       yield* type("/to c")
@@ -221,6 +229,17 @@ layer(Served.layer(), { excludeTestServices: true })("a verb", (it) => {
         ["/not a command", bob],
         ["are you there?", carol]
       ])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("chat ends where nobody reads it any more", () =>
+    Effect.gen(function* () {
+      yield* everyone
+      const talk = yield* started(["chat"], { stdin: "pipe" })
+      yield* talk.until((printed) => printed.includes("here: bob\n"))
+      talk.child.stdout?.destroy()
+      yield* (yield* Events).publish(said(92, "is anyone there?"))
+      assert.strictEqual((yield* Effect.promise(() => talk.ended)).code, 0)
     }).pipe(Effect.scoped)
   )
 

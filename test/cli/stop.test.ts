@@ -44,7 +44,9 @@ describe("a node that is told to end", () => {
       yield* alice.kith("add", `127.0.0.1:${bob.port}`)
       yield* start(["--data-dir", home, "send", file, "--to", "bob"])
       yield* until(bob, ({ bytes, state }) => state === "running" && bytes > 0)
-      for (const { child } of [alice, bob]) child.kill("SIGTERM")
+      alice.child.kill("SIGTERM")
+      // So a terminal that is closed says it.
+      bob.child.kill("SIGHUP")
       for (const { node } of [alice, bob]) {
         assert.strictEqual((yield* ended(node)).code, 0, node.err)
         // What takes longer than it may is ended by force, with another code and a word.
