@@ -4,18 +4,14 @@
  * plays one with its whole trace. `--fingerprints` prints what must be equal on every machine and version of Node;
  * `--speed` measures 20 nodes. Exits 1 if anything failed.
  */
-import * as Effect from "effect/Effect"
-import * as References from "effect/References"
 import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
 import { isMainThread, parentPort, Worker } from "node:worker_threads"
-import * as SimulatedNetwork from "../src/testing/SimulatedNetwork.ts"
-import * as SimulatedPeer from "../src/testing/SimulatedPeer.ts"
-import * as Simulation from "../src/testing/Simulation.ts"
 import { generate } from "../test/simulation/Generate.ts"
 import { type Scenario, show } from "../test/simulation/Scenario.ts"
 import { shrink } from "../test/simulation/Shrink.ts"
 import { play } from "../test/simulation/Workload.ts"
+import { speed } from "./simulation-speed.ts"
 
 interface Played {
   readonly seed: number
@@ -31,31 +27,15 @@ const small = (scenario: Scenario): Scenario => shrink(scenario, (each) => play(
 
 const one = (seed: number): void => {
   const scenario = generate(seed)
-  const outcome = play(scenario)
+  const outcome = play(scenario, { stackTraces: true })
   console.log(outcome.trace.join("\n"))
   if (outcome.failures.length === 0) return console.log(`seed ${seed}: nothing is wrong (${outcome.fingerprint})`)
   console.log(`\nseed ${seed}: ${outcome.failures.join("\n")}\n`)
   const smaller = small(scenario)
-  const again = play(smaller)
+  const again = play(smaller, { stackTraces: true })
   console.log(`made small: ${show(smaller)}\n${again.failures.join("\n")}\n${again.trace.join("\n")}`)
   console.log(`to keep it (Found.ts): ${JSON.stringify(smaller)}`)
   process.exitCode = 1
-}
-
-const speed = (): void => {
-  const seconds = 300
-  const program = Effect.gen(function* () {
-    const network = yield* SimulatedNetwork.make({ seed: 1 })
-    for (let node = 0; node < 20; node++) yield* SimulatedPeer.start(network, `n${node}`)
-    yield* Effect.sleep("20 seconds")
-    const began = performance.now()
-    const before = process.cpuUsage()
-    yield* Effect.sleep(seconds * 1000)
-    const cpu = process.cpuUsage(before)
-    const rate = (took: number) => `${Math.round((seconds * 1000) / took)} simulated seconds a second`
-    console.log(`20 nodes, idle: ${rate(performance.now() - began)} (${rate((cpu.user + cpu.system) / 1000)} of CPU)`)
-  })
-  Simulation.runExit(Effect.scoped(program).pipe(Effect.provideService(References.MinimumLogLevel, "None")))
 }
 
 const many = (first: number, count: number, isListed: boolean): void => {

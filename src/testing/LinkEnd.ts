@@ -111,16 +111,16 @@ export class LinkEnd {
   })
 
   readonly write = (...chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, LinkClosed> =>
-    Effect.gen({ self: this }, function* () {
-      const left = new Chunks(chunks)
-      while (true) {
-        if (this.over !== undefined) return yield* this.over
-        const room = this.#room
-        if (room > 0 && left.size === 0) return
-        if (room > 0) this.#sendBytes(left.take(Math.min(room, segmentBytes)))
-        else yield* this.awaitRoom
-      }
-    })
+    Effect.suspend(() => this.#writeAll(new Chunks(chunks)))
+
+  #writeAll(left: Chunks): Effect.Effect<void, LinkClosed> {
+    for (let room = this.#room; this.over === undefined && room > 0; room = this.#room) {
+      if (left.size === 0) return Effect.void
+      this.#sendBytes(left.take(Math.min(room, segmentBytes)))
+    }
+    if (this.over !== undefined) return Effect.fail(this.over)
+    return Effect.flatMap(this.awaitRoom, () => this.#writeAll(left))
+  }
 
   #sendBytes(bytes: Uint8Array): void {
     this.#transit += bytes.length

@@ -22,24 +22,26 @@ export const make = (timeline: Timeline, skew: () => number, notice: (wake: () =
   const sleepers = new Set<() => void>()
   let isHalted = false
 
-  const sleep = (duration: Duration.Duration): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      if (Duration.toMillis(duration) <= 0) return Effect.void
-      if (isHalted) return Effect.yieldNow
-      return Effect.callback<void>((resume) => {
-        const wake = () => {
-          sleepers.delete(wake)
-          forget()
-          resume(Effect.void)
-        }
-        const forget = timeline.schedule(micros(duration), () => notice(() => sleepers.has(wake) && wake()))
-        sleepers.add(wake)
-        return Effect.sync(() => {
-          sleepers.delete(wake)
-          forget()
-        })
+  const wait = (duration: Duration.Duration): Effect.Effect<void> =>
+    Effect.callback<void>((resume) => {
+      const wake = () => {
+        sleepers.delete(wake)
+        forget()
+        resume(Effect.void)
+      }
+      const forget = timeline.schedule(micros(duration), () => notice(() => sleepers.has(wake) && wake()))
+      sleepers.add(wake)
+      return Effect.sync(() => {
+        sleepers.delete(wake)
+        forget()
       })
     })
+
+  const sleep = (duration: Duration.Duration): Effect.Effect<void> => {
+    if (Duration.toMillis(duration) <= 0) return Effect.void
+    const waiting = wait(duration)
+    return Effect.suspend(() => (isHalted ? Effect.yieldNow : waiting))
+  }
 
   return {
     halt: () => {

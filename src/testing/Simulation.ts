@@ -123,6 +123,11 @@ export interface Options {
   readonly within?: Duration.Input
   /** Called before each moment in which something happens: for a test that wants real time to pass there. */
   readonly onMoment?: () => void
+  /**
+   * Whether errors know where they were made; true unless told otherwise. Without, a history of many calls and many
+   * failures is cheaper, and a defect is harder to find.
+   */
+  readonly stackTraces?: boolean
 }
 
 /** What has happened in a world since it began: how much there was to do. */
@@ -150,6 +155,17 @@ export const Alive = Context.Reference<{
  * Spans are not recorded: they cost more than what they would show.
  */
 export const runExit = <A, E>(effect: Effect.Effect<A, E>, options: Options = {}): Exit.Exit<A, E> => {
+  if (options.stackTraces !== false) return play(effect, options)
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return play(effect, options)
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
+const play = <A, E>(effect: Effect.Effect<A, E>, options: Options): Exit.Exit<A, E> => {
   const time = new SimulatedTime()
   const tasks = new Tasks()
   const census = new Census()

@@ -124,14 +124,14 @@ const run = Effect.fnUntraced(function* (stage: Stage, scenario: Scenario) {
   yield* checkLeft(stage, fibers)
 })
 
-/** Plays it; `onMoment` as in Simulation.ts. */
-export const play = (scenario: Scenario, onMoment?: () => void): Outcome => {
+/** Plays it, without stacks unless told otherwise: most errors in it are part of a history. */
+export const play = (scenario: Scenario, options: Simulation.Options = {}): Outcome => {
   let stage: Stage | undefined
   const program = Effect.gen(function* () {
     stage = yield* Stages.make(scenario)
     yield* Effect.provideService(run(stage, scenario), Logger.CurrentLoggers, new Set([stage.trace.logger]))
   })
-  const exit = Simulation.runExit(Effect.scoped(program), { within: "3 hours", ...(onMoment && { onMoment }) })
+  const exit = Simulation.runExit(Effect.scoped(program), { within: "3 hours", stackTraces: false, ...options })
   if (stage === undefined) throw new Error("there is no stage")
   const { failures, network, trace } = stage
   const ended = Exit.isFailure(exit) ? [Cause.pretty(exit.cause)] : []

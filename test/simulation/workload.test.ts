@@ -14,7 +14,9 @@ describe("one seed, one history", () => {
       const first = play(scenario)
       let moments = 0
       // Real milliseconds pass now and then, at other moments than in the run before.
-      const second = play(scenario, () => void (++moments % 97 === 0 && Atomics.wait(cell, 0, 0, moments % 5)))
+      const second = play(scenario, {
+        onMoment: () => void (++moments % 97 === 0 && Atomics.wait(cell, 0, 0, moments % 5))
+      })
       assert.strictEqual(second.trace.join("\n"), first.trace.join("\n"))
       assert.strictEqual(second.fingerprint, first.fingerprint)
       assert.isAbove(moments, 500)

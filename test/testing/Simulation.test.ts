@@ -35,6 +35,32 @@ describe("Simulation", () => {
     assert.include(defect(Simulation.runExit(Effect.promise(() => Promise.resolve(1)))), "not simulated")
   })
 
+  it("counts what there was to do", () => {
+    const program = Effect.gen(function* () {
+      const { toll } = yield* Simulation.Alive
+      const before = toll()
+      yield* Effect.sleep("1 second")
+      yield* Effect.yieldNow
+      yield* Fiber.join(yield* Effect.forkChild(Effect.sleep("1 second")))
+      const after = toll()
+      return [after.events - before.events, after.turns - before.turns, after.fibers - before.fibers]
+    })
+    // A timer each; a turn for the yield and one for the fiber's start.
+    assert.deepStrictEqual(Simulation.runExit(program), Exit.succeed([2, 2, 1]))
+  })
+
+  it("spares the stacks of errors where they are not wanted, and leaves the world outside as it was", () => {
+    const { stackTraceLimit } = Error
+    const lines = (stackTraces: boolean) =>
+      Simulation.runExit(
+        Effect.sync(() => new Error("x").stack?.split("\n").length),
+        { stackTraces }
+      )
+    assert.deepStrictEqual(lines(false), Exit.succeed(1))
+    assert.notDeepEqual(lines(true), Exit.succeed(1))
+    assert.strictEqual(Error.stackTraceLimit, stackTraceLimit)
+  })
+
   it("forgets timers that nobody waits for any more", () => {
     const plan = new Plan()
     const done: Array<number> = []
