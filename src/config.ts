@@ -18,7 +18,7 @@ export const programVersion = "0.1.0"
 export const defaultPort = 9090
 
 /** The loopback port of the API, unless taken. */
-export const defaultApiPort = 9091
+const defaultApiPort = 9091
 
 /** A port to listen on; 0 takes any free one. */
 const ListenPort = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))

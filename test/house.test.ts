@@ -101,6 +101,37 @@ describe("the house", () => {
     assert.deepStrictEqual(wrong, [])
   })
 
+  it("exports nothing that nobody imports, but what its public entries give away", () => {
+    const all = globSync(["{src,test,bench,examples,scripts}/**/*.{ts,tsx,js}"], { cwd: root }).map(
+      (file) => [file.replaceAll("\\", "/"), readFileSync(join(root, file), "utf8")] as const
+    )
+    const entries = ["src/index.ts", "src/client.ts", "src/testing/index.ts"]
+    const given = entries.flatMap((entry) =>
+      [...readFileSync(join(root, entry), "utf8").matchAll(/export \* (?:as \w+ )?from "([^"]+)"/g)].map(
+        ([, target = ""]) => join(dirname(entry), target).replaceAll("\\", "/")
+      )
+    )
+    // Who else says a name: most names are said in few files.
+    const sayers = new Map<string, Set<string>>()
+    for (const [file, text] of all) {
+      for (const [name] of text.matchAll(/[A-Za-z_$][\w$]*/g)) {
+        const known = sayers.get(name)
+        if (known === undefined) sayers.set(name, new Set([file]))
+        else known.add(file)
+      }
+    }
+    // A class that others fail with by inference has to be named in their declarations, though they do not import it.
+    const exported = /^export (?:const|let|function\*?|type|interface|async function) ([A-Za-z_$][\w$]*)/gm
+    const idle = all
+      .filter(([file]) => file.startsWith("src/") && !entries.includes(file) && !given.includes(file))
+      .flatMap(([file, text]) =>
+        [...text.matchAll(exported)]
+          .filter(([, name = ""]) => sayers.get(name)?.size === 1)
+          .map(([, name]) => `${file}: ${name}`)
+      )
+    assert.deepStrictEqual([...new Set(idle)], [])
+  })
+
   it("names peers and transfers in logs by their whole ids, so that the logs of two ends can be laid side by side", () => {
     const wrong = files.flatMap((file) =>
       readFileSync(join(root, file), "utf8")

@@ -21,7 +21,7 @@ import type { PeerRecord } from "../services/PeerRegistry.ts"
 import type { TrustTools } from "./TrustTools.ts"
 
 /** Alarms that were not raised again, or were too many about one peer. */
-export const alarmsSuppressed = Metric.counter("kith_alarms_suppressed_total", {
+const alarmsSuppressed = Metric.counter("kith_alarms_suppressed_total", {
   description: "Alarms about keys that were not shown again, since there were too many",
   incremental: true
 })

@@ -11,7 +11,7 @@ export const manifestMax = 256 * 1024 * 1024
 export const manifestUnverifiedMax = 16 * 1024 * 1024
 
 /** Of all peers together. */
-export const manifestsMax = 256 * 1024 * 1024
+const manifestsMax = 256 * 1024 * 1024
 
 interface Held {
   readonly peer: PeerId

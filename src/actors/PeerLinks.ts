@@ -57,7 +57,7 @@ export interface LinkHandle {
   isOver: boolean
 }
 
-export interface LinksOptions {
+interface LinksOptions {
   readonly peer: PeerId
   readonly hello: FrameOf<"Hello">
   readonly inboxes: Inboxes

@@ -26,19 +26,19 @@ import { type Candidates, hear, includes, list, noCandidates, note, prove } from
 export const steadyAfter = 10_000
 
 /** A suggestion ends a wait between dials at most this often. Milliseconds. */
-export const cutEvery = 1000
+const cutEvery = 1000
 
 /**
  * Two dials can only have crossed when both Hellos came within one time limit of a Hello, here doubled. Later, the
  * peer would not dial if it still had the link we have. Milliseconds.
  */
-export const crossedWithin = 10_000
+const crossedWithin = 10_000
 
 /** Links put off, or waiting to say Hello, at one time; one more is closed. */
 const pendingMax = 8
 
 /** A link on which the peer's Hello was read. */
-export interface LinkFacts {
+interface LinkFacts {
   readonly link: number
   readonly side: "dialled" | "accepted"
   /** The peer's, from its Hello. */

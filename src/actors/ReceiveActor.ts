@@ -37,7 +37,7 @@ import {
 import { retryAfter, type TransferRecord } from "./TransferBook.ts"
 import { type ReceiveAction, ReceiveMessage, receiving, shownReceiving, stepReceiving } from "./ReceiveState.ts"
 
-export interface ReceiveOptions extends ListOptions {
+interface ReceiveOptions extends ListOptions {
   readonly peerUp: boolean
   /** Whether the policy takes it without asking. */
   readonly unasked: boolean

@@ -36,7 +36,7 @@ export interface Kept {
   readonly runs: number
 }
 
-export interface ReceivedOptions {
+interface ReceivedOptions {
   readonly store: FileStore["Service"]
   /** What the staging lives in. */
   readonly shelf: Scope.Scope

@@ -217,7 +217,7 @@ const place = Effect.fnUntraced(function* (tools: Tools, { id, peer, view }: Tra
   return Deferred.await(given)
 })
 
-export interface SendOptions {
+interface SendOptions {
   readonly peerUp: boolean
   readonly walk: Walk
   /** What an earlier run left of it. */

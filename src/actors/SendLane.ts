@@ -18,7 +18,7 @@ import type { Gate } from "./RateLimiter.ts"
 import type { Loaded, Reader, SharedReads } from "./SharedReads.ts"
 
 /** What is served, and what became known while serving it. */
-export interface Serving {
+interface Serving {
   readonly entries: EntryList
   /** Says a page of the list, once it is full. */
   readonly page: (number: number, say: (frame: DataFrame) => Effect.Effect<void>) => Effect.Effect<void>

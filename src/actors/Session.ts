@@ -24,13 +24,13 @@ import type { Link, LinkClosed } from "../services/Transport.ts"
 import { goodbye, type Opened } from "./Greeting.ts"
 
 /** Frames that were read and are nobody's: of a kind this node does not know, or does not handle. */
-export const framesSkipped = Metric.counter("kith_frames_skipped_total", {
+const framesSkipped = Metric.counter("kith_frames_skipped_total", {
   description: "Frames that were read and are nobody's",
   incremental: true
 })
 
 /** Frames that were understood as JSON and refused by their schema. */
-export const framesRefused = Metric.counter("kith_frames_refused_total", {
+const framesRefused = Metric.counter("kith_frames_refused_total", {
   description: "Frames that their schema refused",
   incremental: true
 })

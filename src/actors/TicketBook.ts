@@ -22,7 +22,7 @@ interface Out {
   usedBy: PeerId | undefined
 }
 
-export type Verdict =
+type Verdict =
   | { readonly _tag: "Accepted"; readonly key: TicketKey }
   /** `isNews`: worth a line in the log. */
   | { readonly _tag: "Refused"; readonly reason: TicketRefusal; readonly isNews: boolean }

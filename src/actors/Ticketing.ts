@@ -25,7 +25,7 @@ import { makePeerReport } from "../services/PeerReport.ts"
 import type { TrustTools } from "./TrustTools.ts"
 
 export const frameTags = ["TicketProof", "TicketAccepted", "TicketRefused"] as const
-export type TicketFrame = FrameOf<(typeof frameTags)[number]>
+type TicketFrame = FrameOf<(typeof frameTags)[number]>
 
 /** Tickets this node has joined by, remembered to say that they are used. */
 const joinedMax = 256

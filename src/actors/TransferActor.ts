@@ -30,7 +30,7 @@ import { type Outcome, type Pause, pausedBy, type Prospect } from "./TransferSta
 import type { Turns } from "./Turns.ts"
 
 /** Lines of the log that peers can cause: one can make and take back as many offers as it likes. */
-export interface TransferReports {
+interface TransferReports {
   readonly came: PeerReport
   readonly waits: PeerReport
   readonly ended: PeerReport

@@ -21,7 +21,7 @@ export interface Contender {
 
 const urgency: Record<TransferPriority, number> = { high: 2, normal: 1, low: 0 }
 
-export interface Rule {
+interface Rule {
   /** How many run at once, of one peer. */
   readonly max: number
   /** Whether a turn that was given stays until its holder leaves. */

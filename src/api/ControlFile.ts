@@ -43,7 +43,7 @@ export const publish = Effect.fn("ControlFile.publish")(function* (dataDir: stri
 })
 
 /** What keeps control.json from being used. `absent`: no node has written one. */
-export class ControlFileUnusable extends Schema.TaggedError<ControlFileUnusable>()("ControlFileUnusable", {
+class ControlFileUnusable extends Schema.TaggedError<ControlFileUnusable>()("ControlFileUnusable", {
   path: Schema.String,
   problem: Schema.Literals(["absent", "malformed", "foreign", "exposed", "unreadable"])
 }) {

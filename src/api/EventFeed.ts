@@ -42,7 +42,7 @@ export class EventFeed extends Context.Service<
 }
 
 /** A feed that can replay the newest `capacity` events. */
-export const makeEventFeed = Effect.fnUntraced(function* (capacity: number) {
+const makeEventFeed = Effect.fnUntraced(function* (capacity: number) {
   const events = yield* Events
   const { instance } = yield* Identity
   const ring = yield* Effect.acquireRelease(PubSub.sliding<Place>({ capacity, replay: capacity }), PubSub.shutdown)

@@ -34,7 +34,7 @@ export const help = "y takes the oldest offer, n refuses it, l lists it; with ID
 const listedMax = 100
 
 /** Whether there is room for it, where that is known. Pure. */
-export const roomOf = ({ freeBytes, totalBytes }: Transfer): string => {
+const roomOf = ({ freeBytes, totalBytes }: Transfer): string => {
   if (freeBytes === undefined) return ""
   return freeBytes < totalBytes
     ? `, where there is NOT enough room: ${Output.bytes(freeBytes)} are free`

@@ -5,7 +5,7 @@
 import * as Schema from "effect/Schema"
 
 export const codes = { done: 0, failed: 1, usage: 2, noNode: 3, refused: 4 } as const
-export type ExitCode = (typeof codes)[keyof typeof codes]
+type ExitCode = (typeof codes)[keyof typeof codes]
 
 /** What was typed cannot be meant. */
 export class Usage extends Schema.TaggedError<Usage>()("Usage", { problem: Schema.String, see: Schema.String }) {

@@ -42,7 +42,7 @@ export interface Typed {
 }
 export type Flag = keyof Typed
 
-export const logFormats = ["pretty", "json"] as const
+const logFormats = ["pretty", "json"] as const
 export const logLevels = ["trace", "debug", "info", "warn", "error", "none"] as const
 export type LogFormat = (typeof logFormats)[number]
 export type LogLevel = (typeof logLevels)[number]
@@ -127,7 +127,7 @@ export const readDataDir = (typed: Typed, around: Surroundings): Result.Result<s
     nonEmpty(text) === undefined ? undefined : resolve(around.cwd, text)
   )
 
-export const readLogLevel = (typed: Typed, { env }: Pick<Surroundings, "env">): Result.Result<LogLevel, BadSetting> =>
+const readLogLevel = (typed: Typed, { env }: Pick<Surroundings, "env">): Result.Result<LogLevel, BadSetting> =>
   setting(typed, env, "log-level", "info", logLevels.join(", "), oneOf(logLevels))
 
 const readPeers = (text: string): ReadonlyArray<Address> | undefined => {

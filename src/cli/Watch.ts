@@ -14,7 +14,7 @@ import { withNode } from "./Verb.ts"
 
 const stopped = new Failed({ problem: "the node has stopped" })
 
-export interface Watched<E> {
+interface Watched<E> {
   readonly json: boolean
   /** What there is, as events. */
   readonly first: (client: Client) => Effect.Effect<ReadonlyArray<Event>, E | HttpClientError | SchemaError>

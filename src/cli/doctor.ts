@@ -11,7 +11,7 @@ import { dataDirectory, json, withNode } from "./Verb.ts"
 const marks = { ok: "ok     ", note: "note   ", problem: "PROBLEM" } as const
 
 /** A finding as a line, and what to do about it as another. Pure. */
-export const linesOf = (finding: Finding): ReadonlyArray<string> => [
+const linesOf = (finding: Finding): ReadonlyArray<string> => [
   `${marks[finding.severity]}  ${[finding.check, finding.subject]
     .filter((word) => word !== "")
     .map(inert)

@@ -10,7 +10,7 @@ import { json, withNode } from "./Verb.ts"
 const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 }
 
 /** Seconds in `90s`, `10m`, `2h` or `1d`; undefined for anything else. Pure. */
-export const secondsOf = (text: string): number | undefined => {
+const secondsOf = (text: string): number | undefined => {
   const [, count = "", unit = ""] = /^(\d{1,7})\s*([smhd])$/.exec(text.trim().toLowerCase()) ?? []
   const seconds = Number(count) * (unitSeconds[unit] ?? 0)
   return seconds > 0 ? seconds : undefined

@@ -33,12 +33,12 @@ export const Control = Schema.Struct({
 export type Control = typeof Control.Type
 
 /** A nonce for /healthz: at least 128 bits where each character carries four. */
-export const Nonce = Schema.String.check(
+const Nonce = Schema.String.check(
   Schema.isPattern(/^[A-Za-z0-9_-]{32,128}$/, { expected: "32 to 128 characters of base64url" })
 )
 
 /** Longest wait for a message's delivery that a request may ask for, in milliseconds. */
-export const waitMaxMillis = 60_000
+const waitMaxMillis = 60_000
 
 /** Most messages in one answer. */
 export const historyMax = 1000
@@ -88,17 +88,17 @@ export const DiscoveryReport = Schema.Struct({
 const limit = Schema.optionalKey(WholeNumber(1, pageMax))
 
 /** A part of a list, and where the next part begins, or null if there is none: give that as `after`. */
-export const PeerPage = Schema.Struct({ items: Schema.Array(Peer), next: Schema.NullOr(PeerId) })
+const PeerPage = Schema.Struct({ items: Schema.Array(Peer), next: Schema.NullOr(PeerId) })
 const TransferCursor = Schema.String.check(
   Schema.isPattern(/^\d{1,16}\.[a-z2-7]{26}$/, { expected: "`next` of the page before" })
 )
-export const TransferPage = Schema.Struct({ items: Schema.Array(Transfer), next: Schema.NullOr(TransferCursor) })
+const TransferPage = Schema.Struct({ items: Schema.Array(Transfer), next: Schema.NullOr(TransferCursor) })
 
 /** A part of a transfer's list; `next`, if it is not null, is the `after` of the next part. */
-export const EntryPage = Schema.Struct({ items: Schema.Array(ListedEntry), next: Schema.NullOr(Schema.Natural) })
+const EntryPage = Schema.Struct({ items: Schema.Array(ListedEntry), next: Schema.NullOr(Schema.Natural) })
 
 /** Messages, the newest first. */
-export const MessagePage = Schema.Struct({
+const MessagePage = Schema.Struct({
   items: Schema.Array(Message),
   /** Where the next page begins, or null if there is none. */
   before: Schema.NullOr(Schema.Natural)
@@ -110,7 +110,7 @@ export const UnreadCounts = Schema.Struct({
 })
 
 /** One event of the stream, and its id for `Last-Event-ID`. */
-export const NumberedEvent = Schema.Struct({
+const NumberedEvent = Schema.Struct({
   id: Schema.String,
   event: Schema.String,
   data: Schema.fromJsonString(Event)

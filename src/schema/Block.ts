@@ -64,7 +64,7 @@ export const blockHeadBytes = 8 + 32
 
 export const kinds = { frame: 1, block: 2 } as const
 
-export interface Header {
+interface Header {
   readonly kind: "frame" | "block"
   /** Bytes of body that follow. */
   readonly length: number

@@ -10,7 +10,7 @@
 import * as Schema from "effect/Schema"
 
 /** Longest pattern in UTF-16 units, most patterns at once, and most alternatives that braces may stand for. */
-export const patternMax = 1024
+const patternMax = 1024
 export const patternsMax = 64
 const alternativesMax = 64
 

@@ -5,7 +5,7 @@
  */
 
 /** A 32-bit hash of the UTF-16 units of a text, seeded. */
-export const hashText = (text: string, seed: number): number => {
+const hashText = (text: string, seed: number): number => {
   let h = seed | 0
   for (let i = 0; i < text.length; i++) {
     h = Math.imul(h ^ text.charCodeAt(i), 0x5bd1_e995)

@@ -23,7 +23,7 @@ export const journalVersion = 1
 export const recordMaxBytes = 1024 * 1024
 
 /** Blocks, and ranges, in one record. */
-export const blocksPerRecord = 4096
+const blocksPerRecord = 4096
 export const rangesPerRecord = 4096
 
 const headBytes = 8
@@ -122,7 +122,7 @@ export const unframe = (
 export const encode = (record: JournalRecord): Uint8Array => frame(encoder.encode(encodeJson(record)))
 
 /** What a journal's bytes say, as far as they can be believed. */
-export interface Replay {
+interface Replay {
   readonly records: ReadonlyArray<JournalRecord>
   /** Bytes of whole records: a file longer than this has a torn tail, to be cut off before anything is appended. */
   readonly length: number

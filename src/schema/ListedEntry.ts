@@ -11,8 +11,8 @@ import type { Range } from "./Ranges.ts"
  * - done: every byte of it is safe at the receiver
  * - same: the receiver has the same bytes already
  */
-export const EntryState = Schema.Literals(["offered", "taken", "notTaken", "leftOut", "failed", "done", "same"])
-export type EntryState = typeof EntryState.Type
+const EntryState = Schema.Literals(["offered", "taken", "notTaken", "leftOut", "failed", "done", "same"])
+type EntryState = typeof EntryState.Type
 
 export const ListedEntry = Schema.Struct({
   /** Its place in the list; what the sender left out stands at the end. */

@@ -11,8 +11,8 @@ import { ChatText } from "./Text.ts"
 export const MessageState = Schema.Literals(["queued", "sent", "delivered", "read", "expired"])
 export type MessageState = typeof MessageState.Type
 
-export const Recipient = Schema.Struct({ peer: PeerId, state: MessageState })
-export type Recipient = typeof Recipient.Type
+const Recipient = Schema.Struct({ peer: PeerId, state: MessageState })
+type Recipient = typeof Recipient.Type
 
 export const Message = Schema.Struct({
   id: MessageId,

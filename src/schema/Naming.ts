@@ -34,7 +34,7 @@ export const unstorable = (naming: Naming, path: string): string | undefined => 
 }
 
 /** Two paths with the same key are one file there. */
-export const collisionKey = (naming: Naming, path: string): string => {
+const collisionKey = (naming: Naming, path: string): string => {
   if (!naming.caseSensitive) return path.normalize("NFKC").toUpperCase().normalize("NFKC")
   return naming.normalizationSensitive ? path : path.normalize("NFC")
 }

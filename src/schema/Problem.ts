@@ -32,7 +32,7 @@ export interface Body<A> {
 }
 
 /** What a problem type looks like: stable, and never fetched. */
-export const typeOf = (tag: string): string => `urn:kith:problem:${tag}`
+const typeOf = (tag: string): string => `urn:kith:problem:${tag}`
 
 /** The body of the response that says this. */
 export const bodyOf = <A extends Shown>(error: A, status: number, title: string): Body<A> => ({

@@ -19,61 +19,61 @@ const title = {
   verify: "Words cannot be compared"
 } as const
 
-export const TicketForeignProblem = problem(
+const TicketForeignProblem = problem(
   400,
   title.ticket,
   Failure.TicketForeign,
   Schema.Struct({ ...members, error: Failure.TicketForeign })
 )
-export const TicketVersionProblem = problem(
+const TicketVersionProblem = problem(
   400,
   title.ticket,
   Failure.TicketVersion,
   Schema.Struct({ ...members, error: Failure.TicketVersion })
 )
-export const TicketTruncatedProblem = problem(
+const TicketTruncatedProblem = problem(
   400,
   title.ticket,
   Failure.TicketTruncated,
   Schema.Struct({ ...members, error: Failure.TicketTruncated })
 )
-export const TicketMistypedProblem = problem(
+const TicketMistypedProblem = problem(
   400,
   title.ticket,
   Failure.TicketMistyped,
   Schema.Struct({ ...members, error: Failure.TicketMistyped })
 )
-export const TicketOwnProblem = problem(
+const TicketOwnProblem = problem(
   422,
   title.ticket,
   Failure.TicketOwn,
   Schema.Struct({ ...members, error: Failure.TicketOwn })
 )
-export const TicketExpiredProblem = problem(
+const TicketExpiredProblem = problem(
   410,
   title.ticket,
   Failure.TicketExpired,
   Schema.Struct({ ...members, error: Failure.TicketExpired })
 )
-export const TicketUsedProblem = problem(
+const TicketUsedProblem = problem(
   409,
   title.ticket,
   Failure.TicketUsed,
   Schema.Struct({ ...members, error: Failure.TicketUsed })
 )
-export const TicketUnknownProblem = problem(
+const TicketUnknownProblem = problem(
   404,
   title.ticket,
   Failure.TicketUnknown,
   Schema.Struct({ ...members, error: Failure.TicketUnknown })
 )
-export const TicketRejectedProblem = problem(
+const TicketRejectedProblem = problem(
   403,
   title.ticket,
   Failure.TicketRejected,
   Schema.Struct({ ...members, error: Failure.TicketRejected })
 )
-export const InviteRefusedProblem = problem(
+const InviteRefusedProblem = problem(
   422,
   "No ticket was made",
   Failure.InviteRefused,
@@ -85,13 +85,13 @@ export const PeerBlockedProblem = problem(
   Failure.PeerBlocked,
   Schema.Struct({ ...members, error: Failure.PeerBlocked })
 )
-export const VerifyRefusedProblem = problem(
+const VerifyRefusedProblem = problem(
   409,
   title.verify,
   Failure.VerifyRefused,
   Schema.Struct({ ...members, error: Failure.VerifyRefused })
 )
-export const UnknownVerificationProblem = problem(
+const UnknownVerificationProblem = problem(
   404,
   title.verify,
   Failure.UnknownVerification,

@@ -17,7 +17,7 @@ export const bindingLabel = "EXPERIMENTAL-kith-verify-1"
 export const nonceBytes = 32
 
 /** How many words are shown; each is 11 bits. */
-export const wordCount = 4
+const wordCount = 4
 
 const bitsPerWord = 11
 

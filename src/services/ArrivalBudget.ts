@@ -5,7 +5,7 @@
 import { networkOf } from "./NetworkOf.ts"
 
 /** What a bucket holds, and what flows in each second. */
-export interface Flow {
+interface Flow {
   readonly burst: number
   readonly perSecond: number
 }

@@ -19,7 +19,7 @@ import type { MessageStore } from "./MessageStore.ts"
 import { makePeerReport } from "./PeerReport.ts"
 
 /** Chat frames and receipts that were not acted on, by reason: a peer that errs or lies. */
-export const chatFramesIgnored = Metric.counter("kith_chat_frames_ignored_total", {
+const chatFramesIgnored = Metric.counter("kith_chat_frames_ignored_total", {
   description: "Chat frames and receipts that were not acted on, by reason",
   incremental: true
 })

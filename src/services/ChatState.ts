@@ -77,7 +77,7 @@ export const receive = (
 const order: ReadonlyArray<MessageState> = ["expired", "queued", "sent", "delivered", "read"]
 
 /** Whether a message in state `a` got less far than one in state `b`. */
-export const isBehind = (a: MessageState, b: MessageState): boolean => order.indexOf(a) < order.indexOf(b)
+const isBehind = (a: MessageState, b: MessageState): boolean => order.indexOf(a) < order.indexOf(b)
 
 /** The state of a message: that of its least advanced recipient. */
 export const leastAdvanced = (states: ReadonlyArray<MessageState>): MessageState =>

@@ -202,7 +202,7 @@ const fdatasync = (path: string, descriptor: number) =>
     })
   })
 
-export interface Keeper {
+interface Keeper {
   /** Returns once everything committed so far would survive a power failure. */
   readonly sync: Effect.Effect<void, DatabaseError>
   /**

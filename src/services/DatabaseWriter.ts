@@ -45,7 +45,7 @@ class Spoiled {
   }
 }
 
-export interface Writer {
+interface Writer {
   /**
    * Runs statements in a transaction and returns once that is safe. The work may share its transaction with others
    * and may be run a second time, after all of them were undone: it must do nothing but statements, and must not

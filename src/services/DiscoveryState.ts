@@ -94,7 +94,7 @@ export const networkOf = <A extends Interface>(from: ReadonlyArray<A>, host: str
 export const announcedName = (name: string): string => inert(name).replaceAll("\ufffd", "?")
 
 /** What a datagram means to the node `self`. */
-export type Meaning =
+type Meaning =
   | { readonly _tag: "Nothing" }
   /** Our own, come back. */
   | { readonly _tag: "Own" }

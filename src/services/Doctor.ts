@@ -7,7 +7,7 @@ import { finding, type Finding } from "../schema/Finding.ts"
 import { type InterfaceFacts, noNetwork, outlet } from "./DoctorInterfaces.ts"
 
 /** A peer that announces itself and is not connected though it should be. */
-export interface UnreachedFacts {
+interface UnreachedFacts {
   readonly name: string
   readonly address: string
   readonly seconds: number

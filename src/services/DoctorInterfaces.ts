@@ -6,7 +6,7 @@ import { finding, type Finding, type Severity } from "../schema/Finding.ts"
 import type { InterfaceReport } from "./Discovery.ts"
 
 /** Why networks of this kind behave as they do. */
-export type InterfaceKind = "ordinary" | "loopback" | "vpn" | "virtual"
+type InterfaceKind = "ordinary" | "loopback" | "vpn" | "virtual"
 
 export interface InterfaceFacts extends InterfaceReport {
   readonly kind: InterfaceKind

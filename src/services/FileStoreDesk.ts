@@ -36,7 +36,7 @@ export interface Located extends Omit<StagedPart, "bytes"> {
 }
 
 /** What a staging is made of: directories that the main thread holds open as long as it is here. */
-export interface StagingPlace {
+interface StagingPlace {
   /** Where it is, as a person knows it. */
   readonly shown: string
   readonly root: DirectoryPlace

@@ -16,7 +16,7 @@ import { type Directory, directoryAt, isHeld, isLink, keepsDescriptors } from ".
 const heldMax = 64
 
 /** A directory while it is used. */
-export interface Entered {
+interface Entered {
   readonly directory: Directory
   readonly below: string
   uses: number

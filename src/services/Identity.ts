@@ -56,10 +56,7 @@ export class Identity extends Context.Service<
 }
 
 /** An identity from a key of 32 bytes and an instance. The same bytes make the same identity. */
-export const makeIdentity = (options: {
-  readonly seed: Uint8Array
-  readonly instance: Instance
-}): Identity["Service"] => {
+const makeIdentity = (options: { readonly seed: Uint8Array; readonly instance: Instance }): Identity["Service"] => {
   const made = identityOf(readPem(pemOf(keyFromSeed(options.seed))), options.instance)
   if ("problem" in made) throw new Error(`a new identity is not valid: ${made.problem}`)
   return made

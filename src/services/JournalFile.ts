@@ -53,13 +53,6 @@ export const readJournal = Effect.fn("JournalFile.read")(function* (
   if (!stopped) yield* file.cut(used)
 })
 
-/** The first record, if there is a whole one. */
-export const firstRecord = Effect.fn("JournalFile.first")(function* (file: AppendFile) {
-  const bytes = yield* file.read(0, readBytes)
-  const found = unframe(bytes, 0)
-  return found === undefined ? undefined : replay(bytes.subarray(0, found.next)).records[0]
-})
-
 /** Appends records; durable when it returns, unless told otherwise. */
 export const appendRecords = Effect.fn("JournalFile.append")(function* (
   file: AppendFile,

@@ -39,7 +39,7 @@ export class LinkQuota {
   }
 }
 
-export interface LinkLimits {
+interface LinkLimits {
   readonly max: number
   readonly perNetworkMax: number
   readonly perPeerMax: number

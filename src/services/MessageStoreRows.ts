@@ -15,7 +15,7 @@ import { indexed } from "./SearchTerms.ts"
 /** How a state stands in the database: further is greater, but for the last, which comes of `queued` and `sent`. */
 const states = ["queued", "sent", "delivered", "read", "expired"] as const satisfies ReadonlyArray<MessageState>
 
-export const StateNumber = Schema.Literals([0, 1, 2, 3, 4])
+const StateNumber = Schema.Literals([0, 1, 2, 3, 4])
 export const stateNumber = (state: MessageState): number => states.indexOf(state)
 
 /** The text of a message, asked for as bytes. */

@@ -44,7 +44,7 @@ export interface Gathered {
   readonly entries: EntryList | undefined
 }
 
-export interface Archived {
+interface Archived {
   readonly transfers: ReadonlyArray<Left>
   readonly groups: ReadonlySet<string>
 }
@@ -176,7 +176,7 @@ export const gathered = Effect.fn("TransferArchive.gathered")(function* (store: 
 }, Effect.scoped)
 
 /** What one sender keeps while it runs. */
-export interface SendArchive {
+interface SendArchive {
   /** Appends; a failure is logged, since what is lost of it costs only that it is asked or shown again. */
   readonly note: (record: JournalRecord) => Effect.Effect<void>
 }

@@ -14,7 +14,7 @@ const lookEvery = Duration.seconds(1)
 const lostMax = 256
 
 /** As the sockets name them: those that are of one link alone with its zone. */
-export const hostsOf = (interfaces: ReturnType<typeof os.networkInterfaces>): ReadonlySet<string> =>
+const hostsOf = (interfaces: ReturnType<typeof os.networkInterfaces>): ReadonlySet<string> =>
   new Set(
     Object.entries(interfaces).flatMap(([name, addresses]) =>
       (addresses ?? []).map(({ address }) => (/^fe[89ab]/i.test(address) ? `${address}%${name}` : address))

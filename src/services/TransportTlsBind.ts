@@ -31,7 +31,7 @@ interface Spot {
   readonly port: number
 }
 
-export interface Bound extends Spot {
+interface Bound extends Spot {
   readonly servers: ReadonlyArray<net.Server>
 }
 

@@ -16,7 +16,7 @@ export interface DiskFile {
   unsynced: Array<readonly [number, number]>
 }
 
-export interface DiskDirectory {
+interface DiskDirectory {
   readonly kind: "d"
   readonly entries: Map<string, DiskFile | DiskDirectory>
   mtime: number

@@ -12,14 +12,14 @@ import type { LiveLink, Medium } from "./Medium.ts"
 import { type Host, type Place, zoned } from "./Topology.ts"
 
 /** What a link is made of. */
-export interface LinkOptions {
+interface LinkOptions {
   readonly medium: Medium
   readonly protocol: Protocol
   /** The dialler's end first: where it is, and what history calls it. */
   readonly ends: readonly [EndOptions, EndOptions]
 }
 
-export interface EndOptions {
+interface EndOptions {
   readonly place: Place
   readonly port: number
   readonly id: PeerId

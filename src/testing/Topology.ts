@@ -23,7 +23,7 @@ export interface Conditions {
 }
 
 /** Inside one machine nothing is lost and nothing takes long. */
-export const loopbackConditions: Conditions = {
+const loopbackConditions: Conditions = {
   latency: 10,
   jitter: 0,
   bandwidth: null,
@@ -39,7 +39,7 @@ export interface Segment {
 }
 
 /** A network card of a host, or its loopback (`segment` null). */
-export interface Card {
+interface Card {
   readonly name: string
   readonly segment: Segment | null
   readonly interfaces: ReadonlyArray<Interface>
@@ -82,7 +82,7 @@ export interface Place {
 }
 
 /** What a typed host name or address turned out to be, seen from one host. */
-export type Resolution =
+type Resolution =
   | { readonly _tag: "Unresolved" }
   /** An address that nobody has, or that needs a zone and has none. */
   | { readonly _tag: "Nobody"; readonly detail: string }

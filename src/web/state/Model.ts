@@ -32,7 +32,7 @@ export interface Model {
 const messagesMax = 50_000
 
 /** A part of the history as the node gives it: the newest first, and where the next part begins. */
-export interface Past {
+interface Past {
   readonly items: ReadonlyArray<Message>
   readonly before: number | null
 }

@@ -2,7 +2,7 @@
 import * as Atom from "effect/reactivity/Atom"
 import { registry } from "./atoms.ts"
 
-export interface Notice {
+interface Notice {
   readonly id: number
   readonly kind: "done" | "problem"
   readonly text: string

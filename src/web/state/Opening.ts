@@ -2,7 +2,7 @@
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 
-export type Exchanged =
+type Exchanged =
   | { readonly _tag: "Token"; readonly token: string }
   | { readonly _tag: "Refused"; readonly why: "used" | "unreachable" }
 

@@ -21,7 +21,7 @@ export interface Picked {
 /** Most entries of one picking: more is for the command line, which reads the disk itself. */
 export const entriesMax = 100_000
 
-export class TooMany extends Error {
+class TooMany extends Error {
   override readonly message = `this is more than ${entriesMax} files; send it from the command line: kith send`
 }
 
