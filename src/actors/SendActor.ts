@@ -60,6 +60,8 @@ export const sendActor = Effect.fn("SendActor")(function* (
   let taken = new Ranges()
   /** What the receiver takes, once it has said all of it. */
   let allTaken: Ranges | undefined
+  /** It said that this is everything. */
+  let takesAll = false
   const { walk } = options
   let isListed = false
   let isAccepted = kept?.isAccepted ?? false
@@ -173,6 +175,7 @@ export const sendActor = Effect.fn("SendActor")(function* (
     shown: shownSending,
     read: (letter, state) => {
       const message = readSending(letter, state, tools, record)
+      if (letter._tag === "Frame" && letter.frame._tag === "OfferReply") takesAll = letter.frame.taken === undefined
       const isNew = Option.isSome(message) && message.value._tag === "Accepted" && !state.accepted
       isAccepted ||= isNew
       if (isNew) keep.note({ _tag: "Accepted", conflict: null })
@@ -181,6 +184,8 @@ export const sendActor = Effect.fn("SendActor")(function* (
     act: (action, inbound) => Effect.asVoid(act(action, inbound))
   })
   if (ending.outcome.state !== "done" || !isListed || failed.size > 0) return ending
+  // Its last word may be here before what it takes was told, or in another run than that.
+  if (allTaken === undefined && !takesAll) return ending
   const { entries } = walk
   const isTaken = (at: number) => allTaken?.has(at) ?? true
   const digest = yield* digestOf(entries, tools.reads.of(entries).digests, isTaken)

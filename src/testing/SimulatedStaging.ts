@@ -94,26 +94,40 @@ export const makeStaging = (
     const staged = disk.find(where(top))
     return staged === undefined ? [] : [{ top, name: path.basename(targetFor(disk, staged, root, top, policy)) }]
   }
+  /** Names for those that are staged; what an earlier run has published already is only noted. */
+  const name = (
+    top: string,
+    policy: ConflictPolicy,
+    known: string | undefined,
+    published: Map<string, Result.Result<string, FileStoreError>>
+  ): Array<Move> => {
+    if (known === undefined || disk.find(where(top)) !== undefined) return choose(top, policy)
+    const at = path.join(root, known)
+    if (disk.find(at) !== undefined) published.set(top, Result.succeed(at))
+    return []
+  }
   const publish: Staging["publish"] = Effect.fnUntraced(function* (tops, policy, { known, note } = {}) {
     const published = new Map<string, Result.Result<string, FileStoreError>>()
-    const moves = yield* work(where(""), "published", () =>
-      tops.flatMap((top) => {
-        const chosen = known?.get(top)
-        if (chosen === undefined || disk.find(where(top)) !== undefined) return choose(top, policy)
-        if (disk.find(path.join(root, chosen)) !== undefined) {
-          published.set(top, Result.succeed(path.join(root, chosen)))
-        }
-        return []
-      })
-    )
-    if (note !== undefined && moves.length > 0) yield* note(moves)
-    for (const { name, top } of moves) {
-      const to = path.join(root, name)
-      const moved = yield* Effect.result(work(to, "published", () => put(disk, where(top), to, policy)))
-      published.set(
-        top,
-        Result.map(moved, () => to)
+    let waiting = tops
+    while (waiting.length > 0) {
+      const wanted = waiting
+      const moves = yield* work(where(""), "published", () =>
+        wanted.flatMap((top) => name(top, policy, known?.get(top), published))
       )
+      if (note !== undefined && moves.length > 0) yield* note(moves)
+      waiting = []
+      for (const move of moves) {
+        const to = path.join(root, move.name)
+        const moved = yield* Effect.result(work(to, "published", () => put(disk, where(move.top), to, policy)))
+        // Something came there meanwhile: another name is chosen.
+        if (Result.isFailure(moved) && moved.failure.code === "EEXIST") waiting = [...waiting, move.top]
+        else {
+          published.set(
+            move.top,
+            Result.map(moved, () => to)
+          )
+        }
+      }
     }
     return tops.flatMap((top) => published.get(top) ?? [])
   })

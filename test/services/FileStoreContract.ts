@@ -177,6 +177,32 @@ export const fileStoreContract = (world: Effect.Effect<World, never, Scope.Scope
     }).pipe(Effect.scoped)
   )
 
+  it.live("chooses another name where something came to the one it chose", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const staging = yield* w.store.stage("late")
+      yield* staging.write([whole("a", "1"), whole("d/x", "2")])
+      const noted: Array<unknown> = []
+      const note = (moves: ReadonlyArray<{ readonly name: string }>) =>
+        Effect.sync(() => {
+          noted.push(moves.map(({ name }) => name))
+          if (noted.length > 1) return
+          w.write(`${w.received}/a`, "mine")
+          w.write(`${w.received}/d/x`, "mine")
+        })
+      const published = yield* staging.publish(["a", "d"], "rename", { note })
+      assert.deepStrictEqual(
+        published.map((result) => Result.getOrThrow(result).slice(w.received.length + 1)),
+        ["a (1)", "d (1)"]
+      )
+      assert.deepStrictEqual(noted, [
+        ["a", "d"],
+        ["a (1)", "d (1)"]
+      ])
+      assert.strictEqual(w.text(`${w.received}/a`), "mine")
+    }).pipe(Effect.scoped)
+  )
+
   it.live("takes files back, and discards only its own", () =>
     Effect.gen(function* () {
       const w = yield* world

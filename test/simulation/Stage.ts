@@ -68,7 +68,7 @@ export interface Actor {
   readonly vouched: Set<number>
   /** Who was seen as verified: that is kept. */
   readonly verified: Set<number>
-  /** Whom its person removed, and when, until a person acts. */
+  /** Whom its person removed, and since when it is not dialled: until a person acts. */
   readonly removed: Map<number, number>
   readonly dismissed: Set<AlarmId>
 }

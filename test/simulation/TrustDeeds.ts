@@ -22,8 +22,10 @@ export const recordOf = (stage: Stage, actor: Actor, of: Actor) =>
     (found) => (found === undefined ? undefined : Option.getOrUndefined(found))
   )
 
-/** A person acts: whom they removed may be dialled again. */
-const wants = (actor: Actor, other: Actor) => void actor.removed.delete(other.number)
+/** A person acts: whom they removed may be dialled again, and is if it comes to something. */
+const mayWant = (actor: Actor, other: Actor) => {
+  if (actor.removed.has(other.number)) actor.removed.set(other.number, Number.POSITIVE_INFINITY)
+}
 
 export const block = Effect.fnUntraced(function* (stage: Stage, actor: Actor, other: Actor) {
   stage.estranged.add(pairOf(actor.number, other.number))
@@ -82,7 +84,7 @@ export const verify = Effect.fnUntraced(function* (stage: Stage, actor: Actor, o
 
 const confirm = (stage: Stage, actor: Actor, other: Actor, { id }: Verification.Verification) => {
   if (!actor.blocks.has(other.number)) actor.vouched.add(other.number)
-  wants(actor, other)
+  mayWant(actor, other)
   return ask(
     stage,
     actor,
@@ -116,17 +118,16 @@ export const remove = Effect.fnUntraced(function* (stage: Stage, actor: Actor, o
 })
 
 export const add = Effect.fnUntraced(function* (stage: Stage, actor: Actor, other: Actor) {
-  const wasRemoved = actor.removed.get(other.number)
-  wants(actor, other)
+  mayWant(actor, other)
   const id = yield* ask(
     stage,
     actor,
     "add",
     Connection.use((connection) => connection.add(`${other.peer.name}:9090`))
   )
-  // Nobody came: it is as it was.
-  if (id === undefined && wasRemoved !== undefined) actor.removed.set(other.number, now(stage))
-  if (id !== undefined && id !== other.peer.id) stage.failures.push(`${other.peer.name} is not who answered there`)
+  if (id === undefined) return
+  actor.removed.delete(other.number)
+  if (id !== other.peer.id) stage.failures.push(`${other.peer.name} is not who answered there`)
 })
 
 export const policy = Effect.fnUntraced(function* (
@@ -192,7 +193,7 @@ export const join = Effect.fnUntraced(function* (stage: Stage, actor: Actor, num
   const inviter = ticket === undefined ? undefined : stage.actors[ticket.by]
   if (ticket === undefined || inviter === undefined) return
   const problem = badness(stage, actor, inviter, ticket)
-  wants(actor, inviter)
+  mayWant(actor, inviter)
   if (problem === undefined) {
     // It may be taken although the joiner does not hear so.
     for (const [one, other] of [
@@ -200,7 +201,7 @@ export const join = Effect.fnUntraced(function* (stage: Stage, actor: Actor, num
       [inviter, actor]
     ] as const) {
       one.vouched.add(other.number)
-      wants(one, other)
+      mayWant(one, other)
     }
   }
   const joined = yield* ask(
@@ -213,6 +214,8 @@ export const join = Effect.fnUntraced(function* (stage: Stage, actor: Actor, num
   const who = `${actor.peer.name} joined ${inviter.peer.name}`
   if (problem !== undefined) return void stage.failures.push(`${who} by a ticket that ${problem}`)
   ticket.usedBy = actor.number
+  actor.removed.delete(inviter.number)
+  inviter.removed.delete(actor.number)
   yield* checkJoined(stage, actor, inviter, who)
 })
 
