@@ -14,7 +14,7 @@ import type { Kind } from "./History.ts"
 import type { Medium } from "./Medium.ts"
 import type { SimulatedRandom } from "./SimulatedRandom.ts"
 import { micros } from "./Plan.ts"
-import { notice, type Place } from "./Topology.ts"
+import { notice, type Place } from "./Host.ts"
 
 /** Bytes written and not yet read in one direction: what two kernels would hold. */
 export const windowBytes = 256 * 1024

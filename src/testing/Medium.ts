@@ -8,7 +8,8 @@ import type { Link } from "../services/Transport.ts"
 import type { History } from "./History.ts"
 import type { SimulatedRandom } from "./SimulatedRandom.ts"
 import type { Timeline } from "./Timeline.ts"
-import type { Host, Place, Topology } from "./Topology.ts"
+import type { Host, Place } from "./Host.ts"
+import type { Topology } from "./Topology.ts"
 
 /** A link that lives, as the verbs see it. */
 export interface LiveLink {
@@ -38,6 +39,7 @@ export interface DatagramSocket {
   readonly receive: (datagram: Datagram) => void
 }
 
+/** One network, from within. */
 export interface Medium {
   readonly timeline: Timeline
   readonly topology: Topology

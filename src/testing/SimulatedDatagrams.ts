@@ -19,7 +19,7 @@ import {
 } from "../services/Datagrams.ts"
 import type { DatagramSocket, Medium } from "./Medium.ts"
 import type { SimulatedRandom } from "./SimulatedRandom.ts"
-import { ephemeralFirst, type Host, isIp, notice, type Place, zoned } from "./Topology.ts"
+import { ephemeralFirst, type Host, isIp, notice, type Place, zoned } from "./Host.ts"
 
 /** A datagram that is overtaken takes up to this many latencies more. */
 const overtaken = 10

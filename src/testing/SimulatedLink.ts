@@ -9,7 +9,7 @@ import type { Link, Protocol } from "../services/Transport.ts"
 import type { Kind } from "./History.ts"
 import { type Between, LinkEnd } from "./LinkEnd.ts"
 import type { LiveLink, Medium } from "./Medium.ts"
-import { type Host, type Place, zoned } from "./Topology.ts"
+import { type Host, type Place, zoned } from "./Host.ts"
 
 /** What a link is made of. */
 interface LinkOptions {

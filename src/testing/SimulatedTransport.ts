@@ -21,7 +21,7 @@ import { DialError, type Link, ListenError, type Protocol, Transport } from "../
 import { type Medium, portKey } from "./Medium.ts"
 import { micros } from "./Plan.ts"
 import { SimulatedLink } from "./SimulatedLink.ts"
-import { ephemeralFirst, type Host, notice, type Place, zoned } from "./Topology.ts"
+import { ephemeralFirst, type Host, notice, type Place, zoned } from "./Host.ts"
 
 /** TCP asks again after one second, then after twice as long, and so on. */
 const askAgain = micros("1 second")

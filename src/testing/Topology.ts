@@ -3,83 +3,19 @@
  * which now. It only answers questions; nothing here takes time, and nothing is ever forgotten.
  */
 import * as Option from "effect/Option"
-import type { Interface } from "../services/Datagrams.ts"
-
-/** The first of the ports that systems hand out. */
-export const ephemeralFirst = 49_152
-
-/** How a segment treats what crosses it. Times in microseconds; chances from 0 to 1. */
-export interface Conditions {
-  /** One way. */
-  readonly latency: number
-  /** Up to this much more, for each segment of a link (which stays in order) and each datagram (which does not). */
-  readonly jitter: number
-  /** Bytes a second in each direction of each link, or null for no bound. */
-  readonly bandwidth: number | null
-  /** Chances of a datagram: to be lost, to arrive twice, to be overtaken by later ones. Links lose nothing. */
-  readonly loss: number
-  readonly duplication: number
-  readonly reordering: number
-}
-
-/** Inside one machine nothing is lost and nothing takes long. */
-const loopbackConditions: Conditions = {
-  latency: 10,
-  jitter: 0,
-  bandwidth: null,
-  loss: 0,
-  duplication: 0,
-  reordering: 0
-}
-
-export interface Segment {
-  readonly name: string
-  readonly index: number
-  conditions: Conditions
-}
-
-/** A network card of a host, or its loopback (`segment` null). */
-interface Card {
-  readonly name: string
-  readonly segment: Segment | null
-  readonly interfaces: ReadonlyArray<Interface>
-  plugged: boolean
-}
-
-/** Where a process's UDP socket, or its listener, ends. */
-export interface Host {
-  readonly name: string
-  readonly index: number
-  readonly cards: Array<Card>
-  /** False once killed, until it is booted again. */
-  up: boolean
-  /** Counts its boots: what an earlier one had is dead. */
-  boot: number
-  /** The TCP port of the next link that is dialled from here. */
-  nextPort: number
-  /** Told of each address that it loses. */
-  readonly onLost: Set<(address: string) => void>
-  /** While it is frozen: what its processes do not notice yet, in order. */
-  held: Array<() => void> | null
-}
-
-/** Tells the processes of a host something: at once, or once they are thawed. */
-export const notice = (host: Host, happened: () => void): void => {
-  if (host.held === null) happened()
-  else host.held.push(happened)
-}
-
-const lose = (host: Host, card: Card): void =>
-  notice(host, () => {
-    for (const { address } of card.interfaces) for (const tell of host.onLost) tell(zoned(address, card))
-  })
-
-/** An address and the card it belongs to. */
-export interface Place {
-  readonly host: Host
-  readonly card: Card
-  readonly address: string
-}
+import { type Conditions, joined, loopbackConditions } from "./Conditions.ts"
+import {
+  type Card,
+  ephemeralFirst,
+  type Host,
+  isIp,
+  isLinkLocal,
+  isLoopback,
+  loopback,
+  lose,
+  type Place,
+  type Segment
+} from "./Host.ts"
 
 /** What a typed host name or address turned out to be, seen from one host. */
 type Resolution =
@@ -88,24 +24,7 @@ type Resolution =
   | { readonly _tag: "Nobody"; readonly detail: string }
   | { readonly _tag: "Found"; readonly from: Place; readonly to: Place }
 
-/** Whether this is an address and no name; a zone may follow it. */
-export const isIp = (text: string) => text.includes(":") || /^\d+(\.\d+){3}$/.test(text)
-const isLinkLocal = (address: string) => address.startsWith("fe80:")
-const isLoopback = (address: string) => address === "::1" || address.startsWith("127.")
-
-/** How a host writes an address that it knows by this card: a link-local one with the zone. */
-export const zoned = (address: string, card: Card) => (isLinkLocal(address) ? `${address}%${card.name}` : address)
-
-const loopback: Card = {
-  name: "lo",
-  segment: null,
-  plugged: true,
-  interfaces: [
-    { name: "lo", family: "IPv4", address: "127.0.0.1", prefix: 8, loopback: true },
-    { name: "lo", family: "IPv6", address: "::1", prefix: 128, loopback: true }
-  ]
-}
-
+/** The map of one network. Hosts and segments are made by their names, and stay. */
 export class Topology {
   readonly #segments = new Map<string, Segment>()
   readonly #hosts = new Map<string, Host>()
@@ -251,14 +170,7 @@ export class Topology {
     const here = from.card.segment?.conditions ?? loopbackConditions
     const there = to.card.segment?.conditions ?? loopbackConditions
     if (from.card.segment === to.card.segment) return here
-    return {
-      latency: here.latency + there.latency,
-      jitter: here.jitter + there.jitter,
-      bandwidth: Math.min(here.bandwidth ?? Infinity, there.bandwidth ?? Infinity),
-      loss: 1 - (1 - here.loss) * (1 - there.loss),
-      duplication: 1 - (1 - here.duplication) * (1 - there.duplication),
-      reordering: 1 - (1 - here.reordering) * (1 - there.reordering)
-    }
+    return joined(here, there)
   }
 
   /** Whom `name` (a host's name, with or without `.local`, or an address) means on this host. */
