@@ -1,7 +1,8 @@
 /** Messages over Chat; who is meant is looked up in the registry. */
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import { Api, historyMax } from "../schema/Api.ts"
+import { Api } from "../schema/Api.ts"
+import { historyMax } from "../schema/ApiMessages.ts"
 import { Chat } from "../services/Chat.ts"
 import type { Unread } from "../services/MessageStore.ts"
 import { PeerRegistry } from "../services/PeerRegistry.ts"

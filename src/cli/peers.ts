@@ -2,7 +2,7 @@
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import type { Alarm } from "../schema/Alarm.ts"
-import type { UnreadCounts } from "../schema/Api.ts"
+import type { UnreadCounts } from "../schema/ApiMessages.ts"
 import type { Event } from "../schema/Event.ts"
 import type { Peer } from "../schema/Peer.ts"
 import { type PeerId, short } from "../schema/PeerId.ts"

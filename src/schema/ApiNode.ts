@@ -1,6 +1,6 @@
 /**
- * The part of the API that runs a node rather than uses it: its profile, its alarms, its metrics, its check-up, what the page
- * uploads, and the one-time codes by which a page gets its token.
+ * The part of the API about the node itself: who it is, what happens in it, its profile, alarms, metrics and check-up, and
+ * the one-time codes by which a page gets its token.
  */
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
@@ -9,24 +9,68 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 import { Alarm } from "./Alarm.ts"
 import * as Failures from "./ApiFailures.ts"
+import { Event } from "./Event.ts"
 import { Finding } from "./Finding.ts"
 import { AlarmId } from "./Id.ts"
-import { Transfer } from "./Offer.ts"
 import { PeerId } from "./PeerId.ts"
 import { Caps, CapsChange, Profile, ProfileChange } from "./Profile.ts"
-import { RelativePath } from "./RelativePath.ts"
-import { Upload, UploadId } from "./Upload.ts"
 
-/** Most peers in one request to send, and most directories in one request to make them. */
-export const receiversMax = 256
-export const directoriesMax = 1000
+export const NodeInfo = Schema.Struct({
+  id: PeerId,
+  name: Schema.String,
+  /** `host:port` where other nodes reach this one, the most useful first. */
+  addresses: Schema.Array(Schema.String),
+  /** The id in groups of four, for reading aloud and comparing. */
+  fingerprint: Schema.String,
+  /** Of the program. */
+  version: Schema.String,
+  /** Where received files are published: an absolute path. */
+  received: Schema.String,
+  apiUrl: Schema.String
+})
+export type NodeInfo = typeof NodeInfo.Type
 
-/** A name, a short id or an id, as a person types it. */
-export const Query = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(256))
+/** What discovery did, for a person who asks why nobody is found. */
+export const DiscoveryReport = Schema.Struct({
+  interfaces: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      address: Schema.String,
+      sent: Schema.Array(
+        Schema.Struct({ to: Schema.String, count: Schema.Natural, error: Schema.NullOr(Schema.String) })
+      ),
+      heard: Schema.Natural,
+      /** How many of those were answers to this node's own. */
+      answered: Schema.Natural
+    })
+  ),
+  /** Datagrams that were no announcement. */
+  dropped: Schema.Natural,
+  /** Why nothing can be heard at all, or null. */
+  deaf: Schema.NullOr(Schema.String)
+})
 
-/** A whole number in a query. */
-export const WholeNumber = (minimum: number, maximum: number) =>
-  Schema.NumberFromString.pipe(Schema.check(Schema.isInt(), Schema.isBetween({ minimum, maximum })))
+/** One event of the stream, and its id for `Last-Event-ID`. */
+const NumberedEvent = Schema.Struct({
+  id: Schema.String,
+  event: Schema.String,
+  data: Schema.fromJsonString(Event)
+})
+
+export const node = HttpApiGroup.make("node").add(
+  HttpApiEndpoint.get("info", "/api/node", { success: NodeInfo }).annotate(OpenApi.Summary, "Who this node is"),
+  HttpApiEndpoint.get("discovery", "/api/discovery", { success: DiscoveryReport }).annotate(
+    OpenApi.Summary,
+    "What was announced, heard and refused on each interface"
+  ),
+  HttpApiEndpoint.get("events", "/api/events", {
+    headers: { "last-event-id": Schema.optionalKey(Schema.String) },
+    success: HttpApiSchema.StreamSse({ events: NumberedEvent })
+  }).annotate(
+    OpenApi.Summary,
+    "What happens from now on; with Last-Event-ID also what was missed, or the event Missed where that is too much"
+  )
+)
 
 export const profile = HttpApiGroup.make("profile").add(
   HttpApiEndpoint.get("get", "/api/profile", { success: Profile }).annotate(
@@ -59,55 +103,6 @@ export const alarms = HttpApiGroup.make("alarms").add(
     params: { id: AlarmId },
     error: Failures.UnknownAlarmProblem
   }).annotate(OpenApi.Summary, "Put an alarm away: a person has understood it")
-)
-
-/** Bytes of one file at most: as large as a number can say. */
-const fileBytesMax = Number.MAX_SAFE_INTEGER
-
-const byId = { params: { id: UploadId } }
-const refusals = [Failures.UnknownUploadProblem, Failures.UploadRefusedProblem] as const
-
-export const uploads = HttpApiGroup.make("uploads").add(
-  HttpApiEndpoint.get("list", "/api/uploads", { success: Schema.Array(Upload) }),
-  HttpApiEndpoint.post("begin", "/api/uploads", {
-    payload: Schema.Struct({
-      /** What is about to come, so that it is refused at once where there is no room for it. */
-      bytes: Schema.optionalKey(Schema.Natural)
-    }),
-    success: Upload,
-    error: Failures.UploadRefusedProblem
-  }).annotate(OpenApi.Summary, "Begin to hand over files that are to be sent"),
-  HttpApiEndpoint.get("get", "/api/uploads/:id", { ...byId, success: Upload, error: Failures.UnknownUploadProblem }),
-  HttpApiEndpoint.put("file", "/api/uploads/:id/file", {
-    ...byId,
-    query: {
-      /** Relative, with `/`; directories on the way are made. */
-      path: RelativePath,
-      /** Of the whole file; a body of another length is refused. */
-      size: WholeNumber(0, fileBytesMax),
-      /** Milliseconds since 1970. */
-      mtime: Schema.optionalKey(WholeNumber(0, 8_640_000_000_000_000))
-    },
-    payload: HttpApiSchema.StreamUint8Array(),
-    success: Upload,
-    error: refusals
-  }).annotate(OpenApi.Summary, "One file: its bytes as the body, written to disk as they come"),
-  HttpApiEndpoint.post("directories", "/api/uploads/:id/directories", {
-    ...byId,
-    payload: Schema.Struct({ paths: Schema.Array(RelativePath).check(Schema.isMaxLength(directoriesMax)) }),
-    success: Upload,
-    error: refusals
-  }).annotate(OpenApi.Summary, "Directories, so that empty ones are sent too"),
-  HttpApiEndpoint.post("send", "/api/uploads/:id/send", {
-    ...byId,
-    payload: Schema.Struct({
-      /** Peers, or null: everyone who is connected. */
-      to: Schema.NullOr(Schema.Array(Query).check(Schema.isMinLength(1), Schema.isMaxLength(receiversMax)))
-    }),
-    success: Schema.Array(Transfer),
-    error: [...refusals, Failures.SendRefusedProblem, Failures.UnknownPeerProblem, Failures.AmbiguousPeerProblem]
-  }).annotate(OpenApi.Summary, "Offer what was uploaded; it is removed from this node once all transfers are over"),
-  HttpApiEndpoint.delete("discard", "/api/uploads/:id", { ...byId, error: refusals })
 )
 
 export const operations = HttpApiGroup.make("operations", { topLevel: true }).add(

@@ -2,7 +2,7 @@
 import { CircleAlert, CircleCheck, Info } from "lucide-react"
 import { useEffect, useState } from "react"
 import * as Effect from "effect/Effect"
-import type { DiscoveryReport } from "../../schema/Api.ts"
+import type { DiscoveryReport } from "../../schema/ApiNode.ts"
 import type { Finding } from "../../schema/Finding.ts"
 import { inert } from "../../schema/Text.ts"
 import { useAsk } from "../state/useAsk.ts"

@@ -4,7 +4,7 @@
  */
 import { Hourglass } from "lucide-react"
 import { useMemo, useState } from "react"
-import type { NodeInfo } from "../../schema/Api.ts"
+import type { NodeInfo } from "../../schema/ApiNode.ts"
 import type { ConflictPolicy, Transfer } from "../../schema/Offer.ts"
 import type { Peer } from "../../schema/Peer.ts"
 import { inert } from "../../schema/Text.ts"

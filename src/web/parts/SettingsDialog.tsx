@@ -1,7 +1,7 @@
 /** How this node shows itself and what it takes, and how the page looks. */
 import { Stethoscope } from "lucide-react"
 import { useEffect, useState } from "react"
-import type { NodeInfo } from "../../schema/Api.ts"
+import type { NodeInfo } from "../../schema/ApiNode.ts"
 import type { AcceptPolicy, Availability } from "../../schema/Peer.ts"
 import type { Profile, ProfileChange } from "../../schema/Profile.ts"
 import { byteLength, inert, nameMaxBytes } from "../../schema/Text.ts"

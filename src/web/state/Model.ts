@@ -3,7 +3,7 @@
  * events keep them true. What an event does not touch keeps its identity, so that it is not drawn again.
  */
 import type { Alarm } from "../../schema/Alarm.ts"
-import type { NodeInfo } from "../../schema/Api.ts"
+import type { NodeInfo } from "../../schema/ApiNode.ts"
 import type { Event } from "../../schema/Event.ts"
 import type { TransferId, VerificationId } from "../../schema/Id.ts"
 import type { Message } from "../../schema/Message.ts"
