@@ -17,6 +17,7 @@ const patience = Duration.seconds(10)
 export const ask = <A, E>(stage: Stage, actor: Actor, what: string, effect: Effect.Effect<A, E, PeerServices>) =>
   actor.peer.run(effect).pipe(
     Effect.timeoutOption(patience),
+    Effect.annotateLogs({ node: actor.peer.name }),
     Effect.exit,
     Effect.map((exit) => {
       if (Exit.isSuccess(exit)) return exit.value._tag === "Some" ? exit.value.value : undefined

@@ -36,6 +36,9 @@ const connectedWithin = 75
 /** And everything under way must be done after this, in seconds. */
 const finishedWithin = 300
 
+/** One seed of so many looks at what idle nodes hold, which takes minutes of simulated time. */
+const keptEvery = 10
+
 /** Steps between two looks at what is always true. */
 const checkEvery = 6
 
@@ -102,6 +105,26 @@ const checkLeft = Effect.fnUntraced(function* (stage: Stage, before: number) {
   }
 })
 
+/** What is alive once nothing is under way any more, and time has run out for whatever waits for an answer. */
+const idle = Effect.fnUntraced(function* (stage: Stage) {
+  const alive = yield* Simulation.Alive
+  yield* until(stage, connectedWithin, Checks.strangers)
+  yield* Effect.sleep("130 seconds")
+  return { ...stage.network.open(), timers: alive.planned(), fibers: alive.fibers() }
+})
+
+/** Whatever they have been through, nodes that are idle hold no more than nodes that have just been started. */
+const checkKept = Effect.fnUntraced(function* (stage: Stage) {
+  const before = yield* idle(stage)
+  for (const actor of stage.actors) yield* stop(stage, actor)
+  for (const actor of stage.actors) yield* start(stage, actor)
+  const after = yield* idle(stage)
+  for (const [what, count] of Object.entries(before)) {
+    const fresh = Object.entries(after).find(([key]) => key === what)?.[1] ?? 0
+    if (count > fresh) stage.failures.push(`idle nodes have ${count} ${what}, and ${fresh} after a fresh start`)
+  }
+})
+
 const run = Effect.fnUntraced(function* (stage: Stage, scenario: Scenario) {
   const alive = yield* Simulation.Alive
   const fibers = alive.fibers()
@@ -118,6 +141,7 @@ const run = Effect.fnUntraced(function* (stage: Stage, scenario: Scenario) {
   yield* until(stage, finishedWithin, (stage) => Effect.andThen(answerAll(stage), Checks.unfinished(stage)))
   yield* Checks.always(stage)
   yield* Checks.afterwards(stage)
+  if (stage.failures.length === 0 && scenario.seed % keptEvery === 0) yield* checkKept(stage)
   if (stage.failures.length > 0) return
   stage.trace.add("", "--- everyone stops")
   for (const actor of stage.actors) yield* stop(stage, actor)
