@@ -14,9 +14,9 @@ import {
   type FrameOf,
   type GoodbyeReason,
   helloMaxBytes,
-  Splitter,
   version
 } from "../schema/Frame.ts"
+import { Splitter } from "../schema/FrameCodec.ts"
 import type { PeerId } from "../schema/PeerId.ts"
 import { inert } from "../schema/Text.ts"
 import { SessionError } from "../services/Connection.ts"

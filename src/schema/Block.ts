@@ -8,7 +8,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { codec } from "./Frame.ts"
+import { codec } from "./FrameCodec.ts"
 import { Bytes32, TransferId } from "./Id.ts"
 import { blockMaxBytes, Entry, LeftOut, pageMaxBytes, Size, Totals } from "./Manifest.ts"
 import { Reason } from "./Text.ts"

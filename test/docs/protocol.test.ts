@@ -17,6 +17,7 @@ import * as Block from "../../src/schema/Block.ts"
 import { Digests, WholeDigest } from "../../src/schema/Digests.ts"
 import { EntryList } from "../../src/schema/EntryList.ts"
 import * as Frame from "../../src/schema/Frame.ts"
+import { Splitter } from "../../src/schema/FrameCodec.ts"
 import { VerificationId } from "../../src/schema/Id.ts"
 import * as Manifest from "../../src/schema/Manifest.ts"
 import { blocksMax } from "../../src/schema/ManifestCheck.ts"
@@ -122,7 +123,7 @@ describe("PROTOCOL.md's test vectors", () => {
 
   for (const name of controlFrames) {
     it(`a control frame: ${name}`, () => {
-      const splitter = new Frame.Splitter(Frame.helloMaxBytes)
+      const splitter = new Splitter(Frame.helloMaxBytes)
       splitter.push(bytes(name))
       const body = Result.getOrThrow(splitter.next()) ?? new Uint8Array()
       assert.strictEqual(splitter.buffered, 0)

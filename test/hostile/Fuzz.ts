@@ -11,6 +11,7 @@ import * as Address from "../../src/schema/Address.ts"
 import * as Announcement from "../../src/schema/Announcement.ts"
 import * as Block from "../../src/schema/Block.ts"
 import * as Frame from "../../src/schema/Frame.ts"
+import { Splitter } from "../../src/schema/FrameCodec.ts"
 import { ManifestCheck } from "../../src/schema/ManifestCheck.ts"
 import { GroupId, Instance } from "../../src/schema/Id.ts"
 import { encode as encodeRecord, replay } from "../../src/schema/Journal.ts"
@@ -218,7 +219,7 @@ export const decoders: ReadonlyArray<Decoder> = [
     name: "frames in a stream",
     valid: [Buffer.concat(bodies(frames).map(withLength)), ...bodies(frames).map(withLength)],
     run: (bytes) => {
-      const splitter = new Frame.Splitter(Frame.helloMaxBytes)
+      const splitter = new Splitter(Frame.helloMaxBytes)
       for (let at = 0; at < bytes.length; at += 100) {
         splitter.push(bytes.subarray(at, at + 100))
         for (let next = splitter.next(); ; next = splitter.next()) {
