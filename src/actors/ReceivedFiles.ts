@@ -252,7 +252,9 @@ export class ReceivedFiles {
       const { view } = this.record
       const published = view.published.slice(0, pathsMax)
       const archive = yield* store.archive(this.record.id)
-      yield* appendRecords(archive.journal, [{ _tag: "Ended", view: { ...view, ...outcome, published } }])
+      // What was shown last was of one that runs.
+      const still = { bytesPerSecond: 0, secondsLeft: null }
+      yield* appendRecords(archive.journal, [{ _tag: "Ended", view: { ...view, ...outcome, ...still, published } }])
       this.record.isKept = true
       const staging = opened?.journal.staging ?? (yield* store.reopen(place.root, place.staging))
       yield* staging.discard
