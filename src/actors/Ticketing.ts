@@ -44,7 +44,7 @@ interface Joining {
 const millis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 
 export const make = (tools: TrustTools, transport: Transport["Service"]) => {
-  const { connection, random, registry, self } = tools
+  const { connection, random, registry, self, words } = tools
   const book = new TicketBook()
   const joining = new Map<TicketId, Joining>()
   const refusals = makePeerReport({ atOnce: limits.ticketTriesMax })
@@ -84,14 +84,11 @@ export const make = (tools: TrustTools, transport: Transport["Service"]) => {
         const { isNews, reason } = verdict
         const line = Effect.logWarning("A peer's ticket was refused.")
         if (isNews) yield* refusals(peer, Effect.annotateLogs(line, { reason }))
-        return yield* connection.send(peer, { _tag: "TicketRefused", ticket, reason })
+        return yield* words.say(peer, { _tag: "TicketRefused", ticket, reason })
       }
       yield* tools.verified(peer, "ticket")
-      yield* connection.send(peer, {
-        _tag: "TicketAccepted",
-        ticket,
-        proof: Ticket.prove(verdict.key, "inviter", meeting)
-      })
+      const accepted = Ticket.prove(verdict.key, "inviter", meeting)
+      yield* words.say(peer, { _tag: "TicketAccepted", ticket, proof: accepted })
     },
     // It left; it may come again with the same ticket.
     Effect.catchTag("NotConnected", () => Effect.void)

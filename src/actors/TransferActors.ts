@@ -14,6 +14,7 @@ import { Connection } from "../services/Connection.ts"
 import { Events } from "../services/Events.ts"
 import { FileStore } from "../services/FileStore.ts"
 import { PeerRegistry } from "../services/PeerRegistry.ts"
+import { makePeerWords } from "../services/PeerWords.ts"
 import { Transfer } from "../services/Transfer.ts"
 import { TransferStore } from "../services/TransferStore.ts"
 import { SpeedCaps } from "../services/SpeedCaps.ts"
@@ -32,8 +33,9 @@ import { Turns } from "./Turns.ts"
 const make = Effect.gen(function* () {
   const late = yield* FiberMap.make<TransferId, void>()
   const pool = new BlockPool()
+  const connection = yield* Connection
   const runs = new TransferRuns({
-    connection: yield* Connection,
+    connection,
     store: yield* FileStore,
     history: yield* TransferStore,
     pool,
@@ -49,10 +51,10 @@ const make = Effect.gen(function* () {
     registry: yield* PeerRegistry,
     config: yield* NodeConfig,
     random: yield* SecureRandom.SecureRandom,
+    words: yield* makePeerWords(connection),
     actors: yield* FiberMap.make<TransferId, void>(),
     walks: yield* FiberMap.make<GroupId, void>()
   })
-  const { connection } = runs.tools
   // Sessions may begin while a slow disk is read: what is said in them waits here, and is dealt with only once it is
   // known what there is to go on with, since that is the first thing to be said in return.
   const inbox = yield* connection.inbox(...inboxTags)

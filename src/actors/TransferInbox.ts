@@ -60,11 +60,13 @@ const sessionUp = (runs: TransferRuns, peer: PeerId): Effect.Effect<void> => {
   }))
   // First of all, so that what the peer does not find here is known to be gone before anything is offered again.
   // A session that is down again says so by itself.
-  return Effect.ignore(runs.tools.connection.send(peer, Frame.cases.Transfers.make({ unfinished }))).pipe(
-    Effect.andThen(
-      Effect.forEach(records, (record) => deliver(record, { _tag: "Session", up: true }), { discard: true })
+  return runs.tools.words
+    .say(peer, Frame.cases.Transfers.make({ unfinished }))
+    .pipe(
+      Effect.andThen(
+        Effect.forEach(records, (record) => deliver(record, { _tag: "Session", up: true }), { discard: true })
+      )
     )
-  )
 }
 
 const sessionDown = (runs: TransferRuns, peer: PeerId): Effect.Effect<void> => {
@@ -103,20 +105,17 @@ const forgetEnded = (runs: TransferRuns, peer: PeerId, sending: ReadonlySet<Tran
 
 const offered = (runs: TransferRuns, peer: PeerId, offer: FrameOf<"Offer">): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const { book, config, connection, registry } = runs.tools
+    const { book, config, registry, words } = runs.tools
     const known = book.get(offer.transfer)
     const decline = (reason: string) =>
-      Effect.ignore(
-        connection.send(peer, Frame.cases.OfferReply.make({ transfer: offer.transfer, decision: "declined", reason }))
-      )
+      words.say(peer, Frame.cases.OfferReply.make({ transfer: offer.transfer, decision: "declined", reason }))
     if (known !== undefined) {
       if (known.peer !== peer || known.direction !== "receive") return yield* decline("that id is taken")
       // One that is just ending answers when it has.
       known.isAsked = !isOver(known.view.state)
       if (known.isAsked) return yield* deliver(known, { _tag: "Frame", frame: offer })
       // It ended while the sender was away; if it can't hear this either, it asks again.
-      for (const word of finalWords(known)) yield* Effect.ignore(connection.send(peer, word))
-      return
+      return yield* words.say(peer, ...finalWords(known))
     }
     const record = Option.getOrUndefined(yield* registry.get(peer))
     const policy = record?.accept ?? config.accept

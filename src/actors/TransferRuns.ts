@@ -12,6 +12,7 @@ import { type GroupId, idBytes, type TransferId } from "../schema/Id.ts"
 import type { Transfer as View } from "../schema/Offer.ts"
 import { base32, type PeerId } from "../schema/PeerId.ts"
 import type { PeerRegistry } from "../services/PeerRegistry.ts"
+import type { PeerWords } from "../services/PeerWords.ts"
 import * as TransferArchive from "../services/TransferArchive.ts"
 import type { TransferStore } from "../services/TransferStore.ts"
 import { ManifestBudget } from "./ManifestBudget.ts"
@@ -25,6 +26,8 @@ export interface Parts extends Tools {
   readonly history: TransferStore["Service"]
   readonly config: NodeConfig["Service"]
   readonly random: SecureRandom.SecureRandom["Service"]
+  /** What is said in answer to peers, one of which may not read. */
+  readonly words: PeerWords
   readonly actors: FiberMap.FiberMap<TransferId, void>
   readonly walks: FiberMap.FiberMap<GroupId, void>
 }
@@ -102,10 +105,7 @@ export class TransferRuns {
   /** The sender came back and asked while it ended: it may not have heard. */
   private sayAgain(record: TransferRecord): Effect.Effect<void> {
     record.isAsked = false
-    const { connection } = this.tools
-    return Effect.forEach(finalWords(record), (word) => Effect.ignore(connection.send(record.peer, word)), {
-      discard: true
-    })
+    return this.tools.words.say(record.peer, ...finalWords(record))
   }
 
   /** Says how it ended, once; what an actor dies of ends its transfer and nothing else. */

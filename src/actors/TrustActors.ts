@@ -17,6 +17,7 @@ import { Connection, type Inbound, type SessionChange } from "../services/Connec
 import { Events } from "../services/Events.ts"
 import { Identity } from "../services/Identity.ts"
 import { PeerRegistry } from "../services/PeerRegistry.ts"
+import { makePeerWords } from "../services/PeerWords.ts"
 import { Transfer } from "../services/Transfer.ts"
 import { Transport } from "../services/Transport.ts"
 import { Trust } from "../services/Trust.ts"
@@ -53,6 +54,7 @@ const make = Effect.gen(function* () {
     events: yield* Events,
     random: yield* SecureRandom.SecureRandom,
     registry,
+    words: yield* makePeerWords(connection),
     verified
   }
   yield* KeyAlarms.watch(tools)

@@ -6,6 +6,7 @@ import type { TrustHow } from "../schema/Peer.ts"
 import type { Connection } from "../services/Connection.ts"
 import type { Events } from "../services/Events.ts"
 import type { PeerRegistry } from "../services/PeerRegistry.ts"
+import type { PeerWords } from "../services/PeerWords.ts"
 
 export interface TrustTools {
   readonly self: PeerId
@@ -13,6 +14,8 @@ export interface TrustTools {
   readonly events: Events["Service"]
   readonly random: SecureRandom.SecureRandom["Service"]
   readonly registry: PeerRegistry["Service"]
+  /** What is said in answer to peers, one of which may not read. */
+  readonly words: PeerWords
   /** Writes it down, unless a person has blocked the peer meanwhile, and has the peer dialled from now on. */
   readonly verified: (peer: PeerId, how: TrustHow) => Effect.Effect<void>
 }

@@ -4,7 +4,6 @@
  */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Option from "effect/Option"
@@ -23,9 +22,6 @@ import * as State from "./VerifyState.ts"
 
 export const frameTags = ["VerifyCommit", "VerifyNonce", "VerifyReveal", "VerifyConfirm", "VerifyCancel"] as const
 
-/** A peer that does not take a frame within this has lost its session, or soon will. */
-const sendPatience = Duration.seconds(1)
-
 interface Entry {
   state: State.VerifyState
   /** The latest that is over. */
@@ -35,7 +31,7 @@ interface Entry {
 const millis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 
 export const make = Effect.fnUntraced(function* (tools: TrustTools) {
-  const { connection, events, random, registry, self } = tools
+  const { connection, events, random, registry, self, words } = tools
   const entries = new Map<PeerId, Entry>()
   // A peer may ask a few times, but strangers have as many keys as they like.
   const asks = makePeerReport({ atOnce: limits.verifyPromptsMax })
@@ -95,8 +91,7 @@ export const make = Effect.fnUntraced(function* (tools: TrustTools) {
     switch (action._tag) {
       case "Send":
         // A session that is over says so by itself.
-        yield* Effect.ignore(Effect.timeoutOption(connection.send(peer, action.frame), sendPatience))
-        return
+        return yield* words.say(peer, action.frame)
       case "Show":
         return yield* show(entry, action.verification)
       case "Verified":

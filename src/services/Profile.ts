@@ -16,6 +16,7 @@ import { NodeConfig } from "../config.ts"
 import type { FrameOf } from "../schema/Frame.ts"
 import { defaultStatus, type Profile as Values, ProfileChange } from "../schema/Profile.ts"
 import { Connection } from "./Connection.ts"
+import { makePeerWords } from "./PeerWords.ts"
 import { kept, type Kept, keptNowhere, type SettingsStore } from "./SettingsStore.ts"
 
 /** Everything that was changed while a node ran on this data directory. */
@@ -121,15 +122,13 @@ export const share: Layer.Layer<never, never, Profile | Connection> = Layer.effe
   Effect.gen(function* () {
     const profile = yield* Profile
     const connection = yield* Connection
-    const tell = Effect.fnUntraced(function* (peer: Parameters<typeof connection.send>[0], values: Values) {
-      // A peer that left meanwhile is told when it comes back.
-      yield* Effect.ignore(connection.send(peer, frameOf(values))).pipe(Effect.annotateLogs({ peer }))
-    })
+    // A peer that left meanwhile is told when it comes back.
+    const { say } = yield* makePeerWords(connection)
     const inbox = yield* connection.inbox()
     yield* Queue.take(inbox).pipe(
       Effect.flatMap((change) => {
         if (!("_tag" in change) || change._tag === "Down") return Effect.void
-        return Effect.flatMap(profile.current, (values) => tell(change.peer, values))
+        return Effect.flatMap(profile.current, (values) => say(change.peer, frameOf(values)))
       }),
       Effect.forever,
       Effect.forkScoped
@@ -137,7 +136,7 @@ export const share: Layer.Layer<never, never, Profile | Connection> = Layer.effe
     yield* profile.changes.pipe(
       Stream.runForEach((values) =>
         Effect.flatMap(connection.connected, (peers) =>
-          Effect.forEach(peers, (peer) => tell(peer, values), { concurrency: "unbounded", discard: true })
+          Effect.forEach(peers, (peer) => say(peer, frameOf(values)), { discard: true })
         )
       ),
       Effect.forkScoped({ startImmediately: true })

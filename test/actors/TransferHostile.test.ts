@@ -10,11 +10,16 @@ import * as Layer from "effect/Layer"
 import * as Context from "effect/Context"
 import * as Queue from "effect/Queue"
 import { DataLane } from "../../src/actors/DataLane.ts"
-import type { Frame } from "../../src/schema/Frame.ts"
+import { Frame } from "../../src/schema/Frame.ts"
+import { GroupId } from "../../src/schema/Id.ts"
+import { base32 } from "../../src/schema/PeerId.ts"
 import { Identity } from "../../src/services/Identity.ts"
 import { Transport } from "../../src/services/Transport.ts"
+import { someId } from "../Some.ts"
 import { block, file, isFirstPage, mallory, page, raw, transfer } from "./Mallory.ts"
 import { join, noise, pair, quietly, startOn, type TransferNode } from "./TransferNode.ts"
+
+const alike = GroupId.make(base32(new Uint8Array(16).fill(8)))
 
 /** What is in the receive folder, its own directory included. */
 const left = (node: TransferNode): ReadonlyArray<string> =>
@@ -121,6 +126,23 @@ describe("hostile blocks", () => {
       // A digest may be wrong by a fault of memory, so it is tried again, but not for ever.
       assert.strictEqual(peer.lanes(), 3)
       assert.deepStrictEqual(left(bob), ["f"])
+    })
+  )
+})
+
+describe("a peer that reads nothing", () => {
+  quietly("delays nobody else's transfers", () =>
+    Effect.gen(function* () {
+      const { alice, bob } = yield* pair({ known: new Map([[someId(9), { accept: "nobody" }]]) })
+      // Neither what it is told first nor what it asks for is taken by it.
+      yield* bob.control.up(someId(9), () => Effect.never)
+      const gift = { group: alike, name: "gift", files: 1, directories: 0, bytes: 10 }
+      for (let n = 0; n < 100; n++) yield* bob.control.deliver(someId(9), Frame.cases.Offer.make({ transfer, ...gift }))
+      yield* join(alice, bob)
+      fs.writeFileSync(path.join(alice.sources, "f"), "for bob")
+      const [sent] = yield* alice.transfer.send([path.join(alice.sources, "f")], [bob.id])
+      assert(sent !== undefined)
+      assert.strictEqual((yield* bob.over(sent.id)).state, "done")
     })
   )
 })

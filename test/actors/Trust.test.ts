@@ -7,7 +7,8 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/testing/TestClock"
 import { tcp } from "../../src/schema/Address.ts"
-import { GroupId, TransferId } from "../../src/schema/Id.ts"
+import type { Frame } from "../../src/schema/Frame.ts"
+import { GroupId, TransferId, VerificationId } from "../../src/schema/Id.ts"
 import type { Transfer as View } from "../../src/schema/Offer.ts"
 import { base32 } from "../../src/schema/PeerId.ts"
 import * as Ticket from "../../src/schema/Ticket.ts"
@@ -286,6 +287,42 @@ describe("a ticket", () => {
       assert.deepStrictEqual(reasons, ["wrong", "wrong", "wrong", "tooMany", "tooMany"])
       assert.deepInclude(yield* Effect.flip(elapse(bob.trust.join(text))), { _tag: "TicketRejected" })
       assert.strictEqual(yield* alice.trusts(mallory.id), "unverified")
+    })
+  )
+})
+
+describe("a peer that reads nothing", () => {
+  it.effect("delays nobody else's words and tickets", () =>
+    Effect.gen(function* () {
+      const { network, alice, bob } = yield* together()
+      const mallory = network.host("mallory")
+      yield* Effect.gen(function* () {
+        const transport = yield* Transport
+        const self = puppet(yield* elapse(transport.dial(alice.address, { protocol: "kith/1" })))
+        yield* self.say(hello(yield* Identity))
+        yield* elapse(self.next)
+        // The answers fill the link, and then what waits to be written to it.
+        for (let round = 0; round < 100; round++) {
+          for (let nonce = 0; nonce < 200; nonce++) yield* self.say({ _tag: "Ping", nonce })
+          yield* TestClock.adjust("20 millis")
+        }
+        const ticket = Ticket.keyOf(Redacted.make("a".repeat(26))).ticket
+        const many = Array.from({ length: 100 }, (_, n) => n)
+        const verifications = many.map((n) => VerificationId.make(base32(new Uint8Array(16).fill(n))))
+        const asks: ReadonlyArray<Frame> = [
+          ...many.map((n) => ({ _tag: "TicketProof" as const, ticket, proof: someBytes32(n) })),
+          ...verifications.map((verification, n) => ({
+            _tag: "VerifyCommit" as const,
+            verification,
+            commitment: someBytes32(n)
+          }))
+        ]
+        yield* elapse(Effect.forEach(asks, self.say))
+        const { words } = yield* elapse(bob.trust.verify(alice.id), { within: "1 second" })
+        assert.lengthOf(words, 4)
+        yield* elapse(bob.trust.join(yield* invited(alice)), { within: "1 second" })
+        assert.deepStrictEqual([yield* alice.trusts(bob.id), yield* bob.trusts(alice.id)], ["verified", "verified"])
+      }).pipe(Effect.provide(mallory.layer), Effect.scoped)
     })
   )
 })
