@@ -141,7 +141,7 @@ const make = Effect.gen(function* () {
 
   const sessions = yield* makeSessions({ connection, store, orLog, tell })
 
-  const { handle } = makeInbox({ complain, events, freshEpoch, orLog, self, sessions, store, tell })
+  const { handle } = makeInbox({ events, freshEpoch, orLog, self, sessions, store, tell })
 
   /** Takes back what waited too long. */
   const expire = Effect.gen(function* () {

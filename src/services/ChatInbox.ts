@@ -5,7 +5,6 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
-import * as Schedule from "effect/Schedule"
 import { limits } from "../config.ts"
 import type { FrameOf } from "../schema/Frame.ts"
 import type { Epoch } from "../schema/Id.ts"
@@ -15,7 +14,7 @@ import type { ChatSessions } from "./ChatSessions.ts"
 import type { Inbound, SessionChange } from "./Connection.ts"
 import type { DatabaseError } from "./DatabaseError.ts"
 import type { Events } from "./Events.ts"
-import type { MessageStore } from "./MessageStore.ts"
+import type { Arrival, MessageStore } from "./MessageStore.ts"
 import { makePeerReport } from "./PeerReport.ts"
 
 /** Chat frames and receipts that were not acted on, by reason: a peer that errs or lies. */
@@ -43,28 +42,35 @@ export const makeInbox = (options: {
   readonly events: Events["Service"]
   readonly sessions: ChatSessions
   readonly freshEpoch: Effect.Effect<Epoch>
-  /** Says what the disk refused. */
-  readonly complain: (error: DatabaseError) => Effect.Effect<void>
   /** Does what may fail for the disk's sake; undefined, and a word about it, where it did. */
   readonly orLog: <A>(effect: Effect.Effect<A, DatabaseError>) => Effect.Effect<A | undefined>
   /** Tells that these messages got further. */
   readonly tell: (changed: ReadonlyArray<Message>) => Effect.Effect<void>
 }) => {
-  const { complain, events, freshEpoch, orLog, self, sessions, store, tell } = options
+  const { events, freshEpoch, orLog, self, sessions, store, tell } = options
+
+  /**
+   * Room may be made. Until then peers wait, as they do when we read slowly: what is not kept is not acknowledged. Only
+   * that waiting is interrupted: a node can stop meanwhile, and what is kept is shown.
+   */
+  const keep = Effect.fnUntraced(function* (arrivals: ReadonlyArray<Arrival>) {
+    for (;;) {
+      let mayPass = false
+      const look = ({ reason }: DatabaseError) =>
+        Effect.sync(() => {
+          mayPass = reason === "full" || reason === "busy"
+        })
+      const verdicts = yield* orLog(Effect.tapError(store.receive(arrivals), look))
+      if (!mayPass) return verdicts
+      yield* Effect.interruptible(Effect.sleep(limits.faultRetry))
+    }
+  })
 
   /** Shows what is new of these and acknowledges all of them, once that is safe. */
   const received = Effect.fnUntraced(function* (chats: ReadonlyArray<Inbound<"Chat">>) {
     if (chats.length === 0) return
     const arrivals = chats.map(({ frame, peer }) => ({ ...frame, peer, to: frame.toEveryone ? null : self }))
-    const verdicts = yield* store.receive(arrivals).pipe(
-      Effect.tapError(complain),
-      // Room may be made. Until then peers wait, as they do when we read slowly: what is not kept is not acknowledged.
-      Effect.retry({
-        while: (error) => error.reason === "full" || error.reason === "busy",
-        schedule: Schedule.spaced(limits.faultRetry)
-      }),
-      orLog
-    )
+    const verdicts = yield* keep(arrivals)
     // One receipt stands for all before it: whoever writes it may do so at once.
     const owed = new Map<string, { readonly peer: PeerId; readonly epoch: Epoch; readonly seq: number }>()
     for (const [at, { last, message, verdict }] of (verdicts ?? []).entries()) {

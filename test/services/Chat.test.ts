@@ -5,11 +5,13 @@ import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { limits } from "../../src/config.ts"
@@ -710,41 +712,66 @@ describe("Chat and what was read of several conversations", () => {
 })
 
 describe("Chat and a disk that refuses", () => {
+  const full = new DatabaseError({ reason: "full", path: "kith.db", problem: "the disk is full", remedy: "Make room" })
+
+  /** A database that takes nothing while it is full. */
+  const makeDisk = Effect.map(makeMemory, (memory) => {
+    const state = { isFull: false }
+    const refuse = <A>(work: Effect.Effect<A, DatabaseError>) =>
+      Effect.suspend(() => (state.isFull ? Effect.fail(full) : work))
+    const layer = Layer.effect(
+      Database,
+      Effect.map(Database, (database) => ({
+        ...database,
+        write: (work) => refuse(database.write(work)),
+        together: <I, A>(atOnce: number, work: (asked: ReadonlyArray<I>) => Query<ReadonlyArray<A>>) => {
+          const ask = database.together(atOnce, work)
+          return (asked: I) => refuse(ask(asked))
+        }
+      }))
+    ).pipe(Layer.provideMerge(memory.layer))
+    return Object.assign(state, { memory: { ...memory, layer } })
+  })
+
+  it.effect("stops at once though what came cannot be kept, and takes it in the next run", () =>
+    Effect.gen(function* () {
+      const a = yield* makeNode(1)
+      const disk = yield* makeDisk
+      const scope = yield* Scope.make()
+      const b = yield* Scope.provide(makeNode(2, disk.memory), scope)
+      yield* a.know(2)
+      const link = yield* join(a, b)
+      disk.isFull = true
+      const { id } = yield* a.chat.say("keep this", b.id)
+      // Until it waits for room.
+      yield* TestClock.adjust("1 second")
+      const stopped = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      assert.isDefined(stopped.pollUnsafe())
+      yield* link.cut
+      disk.isFull = false
+      const again = yield* makeNode(2, disk.memory)
+      yield* join(a, again)
+      yield* a.next((message) => message.id === id && message.state === "delivered")
+      assert.deepStrictEqual(yield* again.texts, ["keep this"])
+    })
+  )
+
   it.effect("says so to whoever speaks, acknowledges nothing, and goes on when there is room", () =>
     Effect.gen(function* () {
       const a = yield* makeNode(1)
-      const memory = yield* makeMemory
-      let isFull = false
-      const full = new DatabaseError({
-        reason: "full",
-        path: "kith.db",
-        problem: "the disk is full",
-        remedy: "Make room"
-      })
-      const b = yield* makeNode(2, {
-        ...memory,
-        layer: Layer.effect(
-          Database,
-          Effect.map(Database, (database) => ({
-            ...database,
-            write: (work) => Effect.suspend(() => (isFull ? Effect.fail(full) : database.write(work))),
-            together: <I, A>(atOnce: number, work: (asked: ReadonlyArray<I>) => Query<ReadonlyArray<A>>) => {
-              const ask = database.together(atOnce, work)
-              return (asked: I) => Effect.suspend(() => (isFull ? Effect.fail(full) : ask(asked)))
-            }
-          }))
-        ).pipe(Layer.provideMerge(memory.layer))
-      })
+      const disk = yield* makeDisk
+      const b = yield* makeNode(2, disk.memory)
       yield* a.know(2)
       yield* b.know(1)
       yield* join(a, b)
-      isFull = true
+      disk.isFull = true
       assert.include((yield* Effect.flip(b.chat.say("no room", a.id))).message, "the disk is full")
       const { id } = yield* a.chat.say("keep this", b.id)
       assert.strictEqual((yield* a.chat.settled(id, 0)).state, "queued")
       yield* TestClock.adjust(limits.sentNoted)
       yield* a.next((message) => message.id === id && message.state === "sent")
-      isFull = false
+      disk.isFull = false
       yield* TestClock.adjust(limits.faultRetry)
       yield* a.next((message) => message.id === id && message.state === "delivered")
       assert.deepStrictEqual(yield* b.texts, ["keep this"])
