@@ -3,7 +3,6 @@
  * with what may be here already. What is here is read and digested a chunk at a time, while what was asked for before
  * is under way. It ends with the lane; it owns nothing but what it has claimed.
  */
-import { hash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type { DataFrame } from "../schema/Block.ts"
@@ -117,18 +116,20 @@ export class Asking {
   }
 
   /** The blocks that are here, as they are compared. A file that is not what it was is wanted from there on. */
-  private digest(chunk: ReadonlyArray<Planned>): Effect.Effect<ReadonlyArray<DataFrame>> {
+  private digest(chunk: ReadonlyArray<Planned>): Effect.Effect<ReadonlyArray<DataFrame>, FileStoreError> {
     return Effect.gen({ self: this }, function* () {
       const { lease, read } = yield* readHere(this.share, this.staging, this.leases, chunk)
+      const here = chunk.map((block) => read(block))
+      const digests = yield* this.staging.digests(here.filter((bytes) => bytes !== undefined))
       const frames: Array<DataFrame> = []
-      for (const block of chunk) {
-        const { number } = block
-        const bytes = read(block)
-        if (bytes === undefined) {
+      let next = 0
+      for (const [at, { entry, number }] of chunk.entries()) {
+        const digest = here[at] === undefined ? undefined : digests[next++]
+        // Another lane may have seen meanwhile that it has changed.
+        if (digest === undefined || this.share.intake.counterparts.mark(entry) === 0) {
           frames.push(this.want(number, 1))
           continue
         }
-        const digest = hash("sha256", bytes, "buffer")
         this.asked.push(number, 1, digest)
         frames.push({ _tag: "Compare", number, digest: Bytes32.make(base32(digest)) })
       }

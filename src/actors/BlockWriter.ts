@@ -1,5 +1,5 @@
 /**
- * Blocks of one lane on their way to the disk: batches are written one after the other, synced every `limits.syncBytes`
+ * Blocks of one lane on their way to the disk: batches are verified and written one after the other, synced every `limits.syncBytes`
  * or `limits.syncEvery`, kept account of, and then reported Safe. It owns nothing: what it is given to write, and the
  * memory that is in, belongs to the lane.
  */
@@ -12,10 +12,10 @@ import type { BlockPlace } from "../schema/EntryList.ts"
 import type { Range } from "../schema/Ranges.ts"
 import type { FileStoreError, Staging } from "../services/FileStore.ts"
 import type { Lease, Leases } from "./BlockPool.ts"
-import type { DataLane, LaneError } from "./DataLane.ts"
+import { type DataLane, LaneError } from "./DataLane.ts"
 import { add, type Done, type LaneShare, nothingDone } from "./LaneShare.ts"
 
-/** A block that was verified. */
+/** A block that has come. */
 export interface Block {
   readonly number: number
   readonly digest: Uint8Array
@@ -23,11 +23,13 @@ export interface Block {
   readonly bytes: Uint8Array
 }
 
-/** Verified blocks that go to the disk together, and the memory they are in. */
+/** Blocks that go to the disk together, and the memory they are in. */
 export interface Batch {
   readonly blocks: Array<Block>
   readonly lease: Lease
   used: number
+  /** Not received but read from files that are here. */
+  readonly isCopied: boolean
 }
 
 export interface Writing {
@@ -37,7 +39,11 @@ export interface Writing {
   readonly keep: (written: ReadonlyArray<Range>, same: ReadonlyArray<Range>) => Effect.Effect<void, FileStoreError>
   /** The intake's bytes have changed. */
   readonly onProgress: () => void
+  /** The first block that was right has come. */
+  readonly onBlock: Effect.Effect<void>
 }
+
+export const isEqual = (one: Uint8Array, other: Uint8Array): boolean => Buffer.compare(one, other) === 0
 
 /** Ranges in one Safe. */
 const safeMax = 4096
@@ -53,6 +59,7 @@ export class BlockWriter {
   /** Being synced, and not kept account of yet. */
   private reporting = nothingDone()
   private readonly full = Latch.makeUnsafe(false)
+  private begun = false
 
   constructor(lane: DataLane, writing: Writing, leases: Leases, batches: Queue.Dequeue<Batch, Cause.Done>) {
     this.lane = lane
@@ -72,8 +79,15 @@ export class BlockWriter {
     return this.done
   }
 
-  /** Hands batches to the disk, one after the other. */
-  readonly write: Effect.Effect<void, FileStoreError> = Effect.gen({ self: this }, function* () {
+  /** A block that was right has come: said once. */
+  readonly onRight = Effect.suspend(() => {
+    if (this.begun) return Effect.void
+    this.begun = true
+    return this.writing.onBlock
+  })
+
+  /** Verifies batches and hands them to the disk, one after the other. */
+  readonly write: Effect.Effect<void, FileStoreError | LaneError> = Effect.gen({ self: this }, function* () {
     while (true) {
       const batch = yield* Queue.take(this.batches)
       yield* Effect.uninterruptible(this.store(batch))
@@ -82,11 +96,35 @@ export class BlockWriter {
     }
   }).pipe(Effect.catchTag("Done", () => Effect.void))
 
-  private store(batch: Batch): Effect.Effect<void, FileStoreError> {
+  /** What is not what its digest says is not written: if it was received that ends the lane. */
+  private store(batch: Batch): Effect.Effect<void, FileStoreError | LaneError> {
+    return Effect.gen({ self: this }, function* () {
+      const { share, staging } = this.writing
+      const digests = yield* staging.digests(batch.blocks.map(({ bytes }) => bytes))
+      const right: Array<Block> = []
+      const wrong: Array<Block> = []
+      for (const [at, block] of batch.blocks.entries()) {
+        const digest = digests[at]
+        ;(digest !== undefined && isEqual(digest, block.digest) ? right : wrong).push(block)
+      }
+      if (right.length > 0) yield* this.writeDown(right)
+      if (batch.isCopied) {
+        for (const { place } of wrong) share.unsame(place.entry)
+        return
+      }
+      if (right.length > 0) yield* this.onRight
+      const [first] = wrong
+      if (first === undefined) return
+      const detail = `block ${first.number} of ${share.intake.entries.path(first.place.entry)} is not what its digest says`
+      return yield* new LaneError({ problem: "corrupt", detail })
+    })
+  }
+
+  private writeDown(right: ReadonlyArray<Block>): Effect.Effect<void, FileStoreError> {
     const { onProgress, share, staging } = this.writing
     const { intake } = share
     return Effect.suspend(() => {
-      const blocks = batch.blocks.filter(({ number }) => intake.begins(number))
+      const blocks = right.filter(({ number }) => intake.begins(number))
       return Effect.map(
         staging.write(
           blocks.map(({ bytes, place }) => ({

@@ -3,7 +3,6 @@
  * files that are not. Each is read again and verified, as if it had come by the link, and goes to the disk with what
  * has. It ends with its lane; what it took and did not hand over is for another to copy.
  */
-import { hash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Queue from "effect/Queue"
@@ -103,15 +102,13 @@ export class Copying {
       const { lease, read } = yield* readHere(this.share, this.staging, this.leases, places)
       const blocks: Array<Block> = []
       for (const place of places) {
-        const { entry, number } = place
+        const { number } = place
         const bytes = read(place)
         const digest = digests.get(number)
-        if (bytes === undefined || digest === undefined) continue
-        if (hash("sha256", bytes, "buffer").equals(digest)) blocks.push({ number, digest, place, bytes })
-        else this.share.unsame(entry)
+        if (bytes !== undefined && digest !== undefined) blocks.push({ number, digest, place, bytes })
       }
       if (blocks.length === 0) yield* this.leases.give(lease)
-      else yield* Queue.offer(this.batches, { blocks, lease, used })
+      else yield* Queue.offer(this.batches, { blocks, lease, used, isCopied: true })
     })
   }
 }

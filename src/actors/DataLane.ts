@@ -15,7 +15,8 @@ import {
   decodeBlockHead,
   decodeHeader,
   encodeFrame,
-  headerBytes
+  headerBytes,
+  kinds
 } from "../schema/Block.ts"
 import { helloMaxBytes } from "../schema/Frame.ts"
 import { pageMaxBytes } from "../schema/Manifest.ts"
@@ -51,9 +52,15 @@ export class LaneError extends Schema.TaggedError<LaneError>()("LaneError", {
 }
 
 /** What comes next on a lane. After a Block its `length` bytes are to be read with `body`. */
-export type Incoming =
-  | { readonly _tag: "Frame"; readonly frame: DataFrame }
-  | { readonly _tag: "Block"; readonly number: number; readonly digest: Uint8Array; readonly length: number }
+export type Incoming = { readonly _tag: "Frame"; readonly frame: DataFrame } | Arriving
+
+/** A block whose head has come. */
+export interface Arriving {
+  readonly _tag: "Block"
+  readonly number: number
+  readonly digest: Uint8Array
+  readonly length: number
+}
 
 type Attach = Extract<DataFrame, { readonly _tag: "Attach" }>
 
@@ -63,6 +70,8 @@ const pieceFirst = 16 * 1024
 const pieceMin = 4 * 1024
 
 const nothing = new Uint8Array(0)
+
+const recordHead = headerBytes + blockHeadBytes
 
 const lost = (closed: LinkClosed): LaneError => new LaneError({ problem: "lost", detail: closed.reason })
 
@@ -78,7 +87,7 @@ export class DataLane {
   private held = false
   /** What the last read brought and nobody took yet: valid until the link is read again. */
   private rest: Uint8Array = nothing
-  private readonly head = new Uint8Array(headerBytes + blockHeadBytes)
+  private readonly head = new Uint8Array(recordHead)
   private readonly writing = Semaphore.makeUnsafe(1)
   /** Until the other side has said what it is here for, no more is set aside for it than before a Hello. */
   private frameMax: number = helloMaxBytes
@@ -90,6 +99,29 @@ export class DataLane {
   /** True while a record may be taken without waiting for the link. */
   get hasMore(): boolean {
     return this.rest.length > 0
+  }
+
+  /** The next record, if it is a block that is here as a whole: `body` then fills at once. */
+  get here(): Arriving | undefined {
+    const { rest } = this
+    if (rest.length <= recordHead || rest[0] !== kinds.block) return undefined
+    const header = decodeHeader(rest)
+    // What is wrong with it is said by who reads it.
+    if (Result.isFailure(header) || rest.length < headerBytes + header.success.length) return undefined
+    const block = decodeBlockHead(rest.subarray(headerBytes, recordHead))
+    if (Result.isFailure(block)) return undefined
+    this.rest = rest.subarray(recordHead)
+    return { _tag: "Block", ...block.success, length: header.success.length - blockHeadBytes }
+  }
+
+  /** Fills it from what is here; false, and nothing done, where that is not enough or not as fast as a gate lets. */
+  bodyNow(into: Uint8Array, gate: Gate): boolean {
+    const { rest } = this
+    if (rest.length < into.length || gate.portion() !== Number.POSITIVE_INFINITY) return false
+    into.set(rest.length === into.length ? rest : rest.subarray(0, into.length))
+    this.rest = rest.subarray(into.length)
+    this.moves++
+    return true
   }
 
   /** The next record. Kinds of frames that are unknown here are skipped. */

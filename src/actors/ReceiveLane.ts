@@ -1,6 +1,6 @@
 /**
- * Pulling blocks over one lane: asks for what is missing (Asking), verifies each block before it counts, hands batches
- * to the disk (BlockWriter), and copies what is here already (Copying). It ends when every block is settled, or with
+ * Pulling blocks over one lane: asks for what is missing (Asking), hands batches on to be verified and written
+ * (BlockWriter), and copies what is here already (Copying). It ends when every block is settled, or with
  * the lane. Whatever was handed to the disk is waited for and counted, however it ends.
  */
 import { hash } from "node:crypto"
@@ -12,9 +12,9 @@ import type { Range } from "../schema/Ranges.ts"
 import type { FileStoreError } from "../services/FileStore.ts"
 import { Asking } from "./Asking.ts"
 import type { BlockPool, Leases } from "./BlockPool.ts"
-import { type Batch, BlockWriter, type Writing } from "./BlockWriter.ts"
+import { type Batch, type Block, BlockWriter, isEqual, type Writing } from "./BlockWriter.ts"
 import { Copying } from "./Copying.ts"
-import { broken, type DataLane, LaneError } from "./DataLane.ts"
+import { type Arriving, broken, type DataLane, type LaneError } from "./DataLane.ts"
 import type { Claimant } from "./FairQueue.ts"
 import type { Intake } from "./Intake.ts"
 import type { Gate } from "./RateLimiter.ts"
@@ -26,8 +26,6 @@ export interface Taking extends Writing {
   readonly gate: Gate
   /** The entries that are taken, to be told to the sender; nothing where that is all. */
   readonly taken: ReadonlyArray<Range>
-  /** A block that was right has come. */
-  readonly onBlock: Effect.Effect<void>
   readonly onFailed: (entry: number, reason: string) => void
 }
 
@@ -84,14 +82,11 @@ interface Parts {
   readonly writer: BlockWriter
 }
 
-type Incoming = Extract<Effect.Success<DataLane["read"]>, { readonly _tag: "Block" }>
-
 class Puller {
   private readonly lane: DataLane
   private readonly taking: Taking
   private readonly parts: Parts
   private batch: Batch | undefined
-  private begun = false
 
   constructor(lane: DataLane, taking: Taking, parts: Parts) {
     this.lane = lane
@@ -121,9 +116,11 @@ class Puller {
         yield* asking.sent.await
         continue
       }
-      const incoming = yield* this.lane.read
-      if (incoming._tag === "Block") yield* this.take(incoming, next)
-      else if (incoming.frame._tag === "Same") yield* this.same(incoming.frame.number, next)
+      const incoming = this.lane.here ?? (yield* this.lane.read)
+      if (incoming._tag === "Block") {
+        const more = this.take(incoming, next)
+        if (more !== undefined) yield* more
+      } else if (incoming.frame._tag === "Same") yield* this.same(incoming.frame.number, next)
       else yield* this.failed(incoming.frame, next)
       // The disk may as well work while the link has nothing.
       if (!this.lane.hasMore && Queue.sizeUnsafe(batches) === 0) yield* this.flush
@@ -131,31 +128,44 @@ class Puller {
     yield* Queue.end(batches)
   })
 
-  /** One block: only the one whose turn it is, only of its length, only if its digest is right. */
-  private take(incoming: Incoming, expected: number): Effect.Effect<void, LaneError> {
+  /** One block: only the one whose turn it is, only of its length. What remains to be done, where it is not here yet. */
+  private take(block: Arriving, expected: number): Effect.Effect<void, LaneError> | undefined {
+    const { length, number } = block
+    const place = this.intake.entries.place(number)
+    if (place === undefined) return Effect.fail(broken(`block ${number} is beyond the end`))
+    if (number !== expected) {
+      return Effect.fail(broken(`block ${number} was not asked for, block ${expected} was`))
+    }
+    if (length !== place.length) {
+      return Effect.fail(broken(`block ${number} has ${length} bytes instead of ${place.length}`))
+    }
+    const { gate } = this.taking
+    const batch = this.hasRoom(length)
+    const bytes = batch?.lease.buffer.subarray(batch.used, batch.used + length)
+    if (batch !== undefined && bytes !== undefined && this.lane.bodyNow(bytes, gate)) {
+      return this.taken(batch, { ...block, place, bytes })
+    }
     return Effect.gen({ self: this }, function* () {
-      const { digest, length, number } = incoming
-      const { entries } = this.intake
-      const place = entries.place(number)
-      if (place === undefined) return yield* broken(`block ${number} is beyond the end`)
-      if (number !== expected) return yield* broken(`block ${number} was not asked for, block ${expected} was`)
-      if (length !== place.length)
-        return yield* broken(`block ${number} has ${length} bytes instead of ${place.length}`)
       const batch = yield* this.room(length)
       const bytes = batch.lease.buffer.subarray(batch.used, batch.used + length)
-      yield* this.lane.body(bytes, this.taking.gate)
-      if (!hash("sha256", bytes, "buffer").equals(digest)) {
-        const detail = `block ${number} of ${entries.path(place.entry)} is not what its digest says`
-        return yield* new LaneError({ problem: "corrupt", detail })
-      }
-      // Whoever compares nothing answers with bytes that are here already.
-      if (this.parts.asking.asked.compared?.every((byte, i) => byte === digest[i]) === true) {
-        return yield* this.same(number, expected)
-      }
-      batch.used += length
-      batch.blocks.push({ number, digest, place, bytes })
-      yield* this.answered
+      yield* this.lane.body(bytes, gate)
+      const more = this.taken(batch, { ...block, place, bytes })
+      if (more !== undefined) yield* more
     })
+  }
+
+  /** All of it is here, though whether it is right is seen when it is stored. */
+  private taken(batch: Batch, block: Block): Effect.Effect<void, LaneError> | undefined {
+    const { compared } = this.parts.asking.asked
+    const { bytes, digest, number } = block
+    // Whoever compares nothing answers with bytes that are here already.
+    if (compared !== undefined && isEqual(compared, digest) && isEqual(hash("sha256", bytes, "buffer"), digest)) {
+      return this.same(number, number)
+    }
+    batch.used += bytes.length
+    batch.blocks.push(block)
+    this.parts.asking.answered()
+    return undefined
   }
 
   /** What is here in place of a block that was compared is the same. */
@@ -174,16 +184,10 @@ class Puller {
       else if (!this.intake.settled.has(number)) this.taking.share.release(number, 1)
       if (this.intake.complete || counterparts.copies.size > 0) this.taking.share.wake()
       this.taking.onProgress()
-      yield* this.answered
+      asking.answered()
+      yield* writer.onRight
     })
   }
-
-  private readonly answered = Effect.suspend(() => {
-    this.parts.asking.answered()
-    if (this.begun) return Effect.void
-    this.begun = true
-    return this.taking.onBlock
-  })
 
   private failed(frame: DataFrame, expected: number): Effect.Effect<void, LaneError> {
     if (frame._tag !== "EntryFailed") return Effect.fail(broken(`a ${frame._tag} came instead of a block`))
@@ -206,19 +210,22 @@ class Puller {
     })
   }
 
-  /** A batch with room for a block of this length. */
+  /** The batch, if it has room for a block of this length. */
+  private hasRoom(length: number): Batch | undefined {
+    const { batch } = this
+    const isFull =
+      batch === undefined || batch.blocks.length >= batchBlocks || batch.used + length > batch.lease.buffer.length
+    return isFull ? undefined : batch
+  }
+
+  /** A batch with room for it. */
   private room(length: number): Effect.Effect<Batch> {
     return Effect.gen({ self: this }, function* () {
-      const batch = this.batch
-      if (
-        batch !== undefined &&
-        batch.blocks.length < batchBlocks &&
-        batch.used + length <= batch.lease.buffer.length
-      ) {
-        return batch
-      }
+      const batch = this.hasRoom(length)
+      if (batch !== undefined) return batch
       yield* this.flush
-      const fresh: Batch = { blocks: [], lease: yield* this.parts.leases.take(Math.max(length, batchBytes)), used: 0 }
+      const lease = yield* this.parts.leases.take(Math.max(length, batchBytes))
+      const fresh: Batch = { blocks: [], lease, used: 0, isCopied: false }
       this.batch = fresh
       return fresh
     })

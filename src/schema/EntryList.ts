@@ -63,6 +63,7 @@ export class EntryList {
   private storeUsed = 0
   private storeSize = 0
   private storesSize = 0
+  private lastPlaced = 0
   private pageStarts: Array<number> = [0]
   private pageBytes = pageSlackBytes
   private sums = { files: 0, directories: 0, bytes: 0, blocks: 0 }
@@ -150,7 +151,18 @@ export class EntryList {
   /** Whose block this is, or undefined beyond the last. */
   place(block: number): BlockPlace | undefined {
     if (block < 0 || block >= this.sums.blocks) return undefined
-    // The last entry that starts at or before it: those without blocks start where the next one does.
+    const entry = this.entryOf(block)
+    const size = this.size(entry)
+    const offset = (block - this.firstBlock(entry)) * blockSize(size)
+    return { entry, offset, length: Math.min(blockSize(size), size - offset) }
+  }
+
+  /** The last entry that starts at or before this block: those without blocks start where the next one does. */
+  private entryOf(block: number): number {
+    // Mostly it is the one that was asked for last, or the next.
+    for (let at = this.lastPlaced; at < this.lastPlaced + 2 && at + 1 < this.count; at++) {
+      if (this.firstBlock(at) <= block && block < this.firstBlock(at + 1)) return (this.lastPlaced = at)
+    }
     let low = 0
     let high = this.count
     while (low < high) {
@@ -158,10 +170,7 @@ export class EntryList {
       if ((this.blocks[middle] ?? 0) <= block) low = middle + 1
       else high = middle
     }
-    const entry = low - 1
-    const size = this.size(entry)
-    const offset = (block - this.firstBlock(entry)) * blockSize(size)
-    return { entry, offset, length: Math.min(blockSize(size), size - offset) }
+    return (this.lastPlaced = low - 1)
   }
 
   get pages(): number {

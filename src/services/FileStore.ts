@@ -157,6 +157,8 @@ export interface Staging {
   readonly make: (entries: ReadonlyArray<StagedEntry>) => Effect.Effect<void, FileStoreError>
   /** Writes parts; a file comes to be with its first. On success all bytes were accepted, not yet durable. */
   readonly write: (parts: ReadonlyArray<StagedPart>) => Effect.Effect<void, FileStoreError>
+  /** The SHA-256 of each of these, taken where nothing else waits for it. */
+  readonly digests: (all: ReadonlyArray<Uint8Array>) => Effect.Effect<ReadonlyArray<Uint8Array>, FileStoreError>
   /** Makes durable what was written before. A failed sync is never retried: the same pages may be lost silently. */
   readonly sync: Effect.Effect<void, FileStoreError>
   /** Takes back a file that failed. */

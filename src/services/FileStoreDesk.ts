@@ -5,10 +5,12 @@
  *
  * Memory is shared: bytes are read to where they are sent from, and written from where they were received.
  */
+import { hash } from "node:crypto"
 import type { ConflictPolicy } from "../schema/Offer.ts"
 import type { RelativePath } from "../schema/RelativePath.ts"
-import type { CounterpartPart, Move, Picked, Scanned, SourcePart, StagedEntry, StagedPart } from "./FileStore.ts"
+import type { CounterpartPart, Move, Picked, Scanned, StagedEntry } from "./FileStore.ts"
 import * as Calls from "./FileStoreCalls.ts"
+import { type Columns, digestBytes, type Located, packFound, unpackSource, unpackStaged } from "./FileStoreColumns.ts"
 import { markAt, readMarked } from "./FileStoreCounterparts.ts"
 import { directoryAt, type DirectoryPlace } from "./FileStoreDirectory.ts"
 import { HeldTree } from "./FileStoreHeld.ts"
@@ -21,18 +23,16 @@ import { walk } from "./FileStoreWalk.ts"
 const walkedAtOnce = 1024
 const walkedWithin = 50
 
-export const digestBytes = 32
-
 /** What was read of a batch: the digest of each part, in one piece, and which could not be read and why. */
 export interface BatchRead {
   readonly digests: Uint8Array
   readonly problems: ReadonlyArray<readonly [at: number, reason: string]>
 }
 
-/** Where a part to be written is in the shared memory. */
-export interface Located extends Omit<StagedPart, "bytes"> {
-  readonly at: number
-  readonly length: number
+/** What a walk came upon: what can be sent, and what was left out. */
+export interface BatchWalked {
+  readonly found: Columns
+  readonly leftOut: ReadonlyArray<Extract<Scanned, { readonly _tag: "LeftOut" }>>
 }
 
 /** What a staging is made of: directories that the main thread holds open as long as it is here. */
@@ -72,17 +72,19 @@ export class FileStoreDesk {
   }
 
   /** What comes next, at least one; undefined at its end. */
-  walked(id: number): Array<Scanned> | undefined {
+  walked(id: number): BatchWalked | undefined {
     const walk = this.walks.get(id)
     if (walk === undefined) throw gone()
     const until = performance.now() + walkedWithin
-    const found: Array<Scanned> = []
-    while (found.length < walkedAtOnce && (found.length === 0 || performance.now() < until)) {
+    const all: Array<Scanned> = []
+    while (all.length < walkedAtOnce && (all.length === 0 || performance.now() < until)) {
       const { done, value } = walk.next()
       if (done === true) break
-      for (const entry of value) found.push(entry)
+      for (const entry of value) all.push(entry)
     }
-    return found.length === 0 ? undefined : found
+    if (all.length === 0) return undefined
+    const found = all.filter((entry) => entry._tag === "Found")
+    return { found: packFound(found), leftOut: all.filter((entry) => entry._tag === "LeftOut") }
   }
 
   endWalk(id: number): void {
@@ -94,9 +96,10 @@ export class FileStoreDesk {
     this.sources.set(id, new SourceFiles(picked))
   }
 
-  read(id: number, parts: ReadonlyArray<SourcePart>, into: Uint8Array): BatchRead {
+  read(id: number, columns: Columns, into: Uint8Array): BatchRead {
     const source = this.sources.get(id)
     if (source === undefined) throw gone()
+    const parts = unpackSource(columns)
     const digests = new Uint8Array(digestBytes * parts.length)
     const problems: Array<readonly [at: number, reason: string]> = []
     for (const [at, part] of parts.entries()) {
@@ -123,9 +126,18 @@ export class FileStoreDesk {
     for (const entry of entries) files.make(entry)
   }
 
-  write(id: number, parts: ReadonlyArray<Located>, shared: SharedArrayBuffer): void {
+  write(id: number, columns: Columns, shared: SharedArrayBuffer): void {
     const { files } = this.staging(id)
-    for (const { at, length, ...part } of parts) files.write({ ...part, bytes: new Uint8Array(shared, at, length) })
+    for (const part of unpackStaged(columns, shared)) files.write(part)
+  }
+
+  /** The SHA-256 of each, in one piece. */
+  digests(places: ReadonlyArray<Located>, shared: SharedArrayBuffer): Uint8Array {
+    const digests = new Uint8Array(digestBytes * places.length)
+    for (const [i, { at, length }] of places.entries()) {
+      digests.set(hash("sha256", new Uint8Array(shared, at, length), "buffer"), i * digestBytes)
+    }
+    return digests
   }
 
   sync(id: number): Promise<void> {

@@ -8,7 +8,8 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { FileStoreError, Picked, Scanned, Source, SourcePart } from "./FileStore.ts"
 import { codeOf } from "./FileStoreCalls.ts"
-import { type BatchRead, digestBytes } from "./FileStoreDesk.ts"
+import { eachDigest, packSource, unpackFound } from "./FileStoreColumns.ts"
+import type { BatchRead } from "./FileStoreDesk.ts"
 import { filling } from "./FileStoreShared.ts"
 import * as System from "./FileStoreSystem.ts"
 import type { FileStoreThread } from "./FileStoreThread.ts"
@@ -34,7 +35,10 @@ export const scan = (
       return Stream.paginate(undefined, () =>
         Effect.map(
           work(() => thread.order("walked", id)),
-          (found) => [found ?? [], found === undefined ? Option.none<undefined>() : Option.some(undefined)] as const
+          (batch) =>
+            batch === undefined
+              ? ([[], Option.none<undefined>()] as const)
+              : ([[...unpackFound(batch.found), ...batch.leftOut], Option.some(undefined)] as const)
         )
       )
     })
@@ -65,9 +69,7 @@ class SourceReader {
   async read(parts: ReadonlyArray<SourcePart>, into: Uint8Array): Promise<ReadonlyArray<Uint8Array | string>> {
     try {
       const { digests, problems } = await filling(into, parts, (shared) => this.readShared(parts, shared))
-      const read: Array<Uint8Array | string> = parts.map((_, i) =>
-        digests.subarray(i * digestBytes, (i + 1) * digestBytes)
-      )
+      const read: Array<Uint8Array | string> = eachDigest(digests)
       for (const [at, reason] of problems) read[at] = reason
       return read
     } catch (cause) {
@@ -81,12 +83,13 @@ class SourceReader {
 
   /** A thread that ended by itself has forgotten what it was to read from: another is told once more. */
   private async readShared(parts: ReadonlyArray<SourcePart>, into: Uint8Array): Promise<BatchRead> {
+    const columns = packSource(parts)
     try {
-      return await this.thread.order("read", await this.opened(), parts, into)
+      return await this.thread.order("read", await this.opened(), columns, into)
     } catch (cause) {
       if (codeOf(cause) !== "ETHREAD") throw cause
       this.id = undefined
-      return this.thread.order("read", await this.opened(), parts, into)
+      return this.thread.order("read", await this.opened(), columns, into)
     }
   }
 

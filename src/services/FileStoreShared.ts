@@ -2,18 +2,19 @@
  * Memory as both threads of the file store see it: what is in shared memory is worked on where it is, anything else is
  * copied there and back. Owns nothing.
  */
-import type { StagedPart } from "./FileStore.ts"
-import type { Located } from "./FileStoreDesk.ts"
+import type { Located } from "./FileStoreColumns.ts"
+
+interface InShared {
+  readonly places: ReadonlyArray<Located>
+  readonly shared: SharedArrayBuffer
+}
 
 const isShared = (bytes: Uint8Array): boolean => bytes.buffer instanceof SharedArrayBuffer
-
-/** Parts of a buffer that work fills. */
-type Filled = { readonly at: number; readonly length: number }
 
 /** Has the thread fill parts of this memory. */
 export const filling = async <A>(
   into: Uint8Array,
-  parts: ReadonlyArray<Filled>,
+  parts: ReadonlyArray<Located>,
   work: (shared: Uint8Array) => Promise<A>
 ): Promise<A> => {
   if (isShared(into)) return work(into)
@@ -24,25 +25,20 @@ export const filling = async <A>(
   return done
 }
 
-/** Where the bytes of these parts are in one piece of shared memory. */
-export const located = (
-  parts: ReadonlyArray<StagedPart>
-): { readonly parts: Array<Located>; readonly shared: SharedArrayBuffer } => {
-  const buffer = parts[0]?.bytes.buffer
-  if (buffer instanceof SharedArrayBuffer && parts.every(({ bytes }) => bytes.buffer === buffer)) {
-    return {
-      parts: parts.map(({ bytes, ...part }) => ({ ...part, at: bytes.byteOffset, length: bytes.length })),
-      shared: buffer
-    }
+/** Where these bytes are in one piece of shared memory. */
+export const located = (all: ReadonlyArray<Uint8Array>): InShared => {
+  const buffer = all[0]?.buffer
+  if (buffer instanceof SharedArrayBuffer && all.every((bytes) => bytes.buffer === buffer)) {
+    return { places: all.map(({ byteOffset, length }) => ({ at: byteOffset, length })), shared: buffer }
   }
-  const shared = new SharedArrayBuffer(parts.reduce((sum, { bytes }) => sum + bytes.length, 0))
-  const all = new Uint8Array(shared)
+  const shared = new SharedArrayBuffer(all.reduce((sum, { length }) => sum + length, 0))
+  const into = new Uint8Array(shared)
   let used = 0
-  const copied = parts.map(({ bytes, ...part }) => {
+  const places = all.map((bytes) => {
     const at = used
-    all.set(bytes, at)
+    into.set(bytes, at)
     used += bytes.length
-    return { ...part, at, length: bytes.length }
+    return { at, length: bytes.length }
   })
-  return { parts: copied, shared }
+  return { places, shared }
 }

@@ -14,6 +14,7 @@ import type { ConflictPolicy } from "../schema/Offer.ts"
 import type { CounterpartPart, FileStoreError, Move, PublishOptions, StagedPart, Staging } from "./FileStore.ts"
 import { AppendFileNode } from "./FileStoreAppend.ts"
 import { flags, refusal } from "./FileStoreCalls.ts"
+import { eachDigest, packStaged } from "./FileStoreColumns.ts"
 import type { Directory } from "./FileStoreDirectory.ts"
 import { filling, located } from "./FileStoreShared.ts"
 import * as System from "./FileStoreSystem.ts"
@@ -114,6 +115,7 @@ export class StagingDirectory {
       root: this.rootPath,
       make: (entries) => work(first(entries), "created", () => thread.order("make", number, entries)),
       write: (parts) => work(first(parts), "written", () => this.write(parts)),
+      digests: (all) => work("", "read", () => this.digests(all)),
       sync: work("", "synced", () => thread.order("sync", number)),
       remove: (below) => work(below, "removed", () => thread.order("remove", number, below)),
       seal: (directories) => work(first(directories), "sealed", () => thread.order("seal", number, directories)),
@@ -128,8 +130,13 @@ export class StagingDirectory {
   }
 
   private write(parts: ReadonlyArray<StagedPart>): Promise<void> {
-    const { parts: where, shared } = located(parts)
-    return this.thread.order("write", this.number, where, shared)
+    const { places, shared } = located(parts.map(({ bytes }) => bytes))
+    return this.thread.order("write", this.number, packStaged(parts, places), shared)
+  }
+
+  private async digests(all: ReadonlyArray<Uint8Array>): Promise<ReadonlyArray<Uint8Array>> {
+    const { places, shared } = located(all)
+    return eachDigest(await this.thread.order("digests", places, shared))
   }
 
   private readMarked(parts: ReadonlyArray<CounterpartPart>, into: Uint8Array): Promise<ReadonlyArray<boolean>> {

@@ -1,7 +1,7 @@
 /**
  * Staging on a simulated disk: the same names, steps and refusals as on a real one. What it holds open are names only.
  */
-import { createHash } from "node:crypto"
+import { createHash, hash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as path from "node:path/posix"
@@ -147,6 +147,7 @@ export const makeStaging = (
     root,
     make: (entries) => each(entries, "created", makeEntry),
     write: (parts) => each(parts, "written", writePart),
+    digests: (all) => Effect.sync(() => all.map((bytes) => hash("sha256", bytes, "buffer"))),
     sync: work(where(""), "synced", () => {
       for (const at of unsynced) {
         const file = disk.find(at)
