@@ -52,7 +52,7 @@ export class LaneError extends Schema.TaggedError<LaneError>()("LaneError", {
 }
 
 /** What comes next on a lane. After a Block its `length` bytes are to be read with `body`. */
-export type Incoming = { readonly _tag: "Frame"; readonly frame: DataFrame } | Arriving
+type Incoming = { readonly _tag: "Frame"; readonly frame: DataFrame } | Arriving
 
 /** A block whose head has come. */
 export interface Arriving {

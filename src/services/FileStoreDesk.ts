@@ -30,7 +30,7 @@ export interface BatchRead {
 }
 
 /** What a walk came upon: what can be sent, and what was left out. */
-export interface BatchWalked {
+interface BatchWalked {
   readonly found: Columns
   readonly leftOut: ReadonlyArray<Extract<Scanned, { readonly _tag: "LeftOut" }>>
 }
