@@ -44,19 +44,32 @@ export const send = Effect.fn("TransferOrders.send")(function* (
   const group = GroupId.make(base32(yield* random.randomBytes(idBytes)))
   const names = [...picked.keys()]
   const name = names.length === 1 ? (names[0] ?? "") : `${names.length} items`
+  return yield* begin(runs, peers, { group, name, priority }, picked)
+})
+
+/** Keeps what was picked, and begins one transfer to each. Whoever asked may go meanwhile: all of it is begun, or none. */
+const begin = Effect.fnUntraced(function* (
+  runs: TransferRuns,
+  peers: ReadonlyArray<PeerId>,
+  what: Pick<View, "group" | "name" | "priority">,
+  picked: Walk["picked"]
+) {
+  const { store, walks } = runs.tools
+  const { group } = what
   yield* Effect.mapError(
     TransferArchive.gather(store, group, picked),
     (error) => new SendRefused({ path: null, problem: error.message })
   )
   const walk = new Walk(yield* runs.seed)
   walk.picked = picked
-  const views: Array<View> = []
-  for (const peer of peers) views.push(yield* sendOne(runs, peer, { group, name, priority }, walk))
-  yield* FiberMap.run(runs.tools.walks, group, walk.settledBy(TransferStart.walkAndKeep(store, group, walk)))
-  return views
-})
+  const made = yield* Effect.forEach(peers, (peer) => makeOne(runs, peer, what, walk))
+  // Only once all of them are of the group: what a group shares goes with the last of those that are.
+  yield* Effect.forEach(made, ({ record, run }) => runs.start(record, run), { discard: true })
+  yield* FiberMap.run(walks, group, walk.settledBy(TransferStart.walkAndKeep(store, group, walk)))
+  return made.map(({ view }) => view)
+}, Effect.uninterruptible)
 
-const sendOne = Effect.fnUntraced(function* (
+const makeOne = Effect.fnUntraced(function* (
   runs: TransferRuns,
   peer: PeerId,
   what: Pick<View, "group" | "name" | "priority">,
@@ -65,18 +78,16 @@ const sendOne = Effect.fnUntraced(function* (
   const { book, random } = runs.tools
   const id = TransferId.make(base32(yield* random.randomBytes(idBytes)))
   const mailbox = yield* makeMailbox<SendMessage>()
+  const empty = { files: 0, directories: 0, totalBytes: 0 }
   const peerUp = runs.up.has(peer)
   const state = peerUp ? ("offered" as const) : ("waiting" as const)
-  const empty = { files: 0, directories: 0, totalBytes: 0 }
   const view = yield* fresh({ id, direction: "send", state, peer, ...what, ...empty })
   const record = yield* book.add(view, mailbox)
   runs.joinGroup(record, walk)
   yield* Effect.catch(Effect.scoped(TransferArchive.send(runs.tools.store, view, true)), (error) =>
     Effect.logWarning(`This transfer will not outlive a restart: ${error.message}`)
   )
-  const run = sendActor(runs.tools, record, mailbox, { peerUp, walk })
-  yield* runs.start(record, run)
-  return view
+  return { view, record, run: sendActor(runs.tools, record, mailbox, { peerUp, walk }) }
 })
 
 /** What was picked for a send that is over is sent to the same peer once more: a new transfer of a new group. */

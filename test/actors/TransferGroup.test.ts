@@ -4,6 +4,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { isOver } from "../../src/schema/Offer.ts"
 import type { FileStore } from "../../src/services/FileStore.ts"
 import * as SimulatedNetwork from "../../src/testing/SimulatedNetwork.ts"
@@ -65,6 +66,41 @@ const groupOf = Effect.fnUntraced(function* (
 })
 
 describe("a group", () => {
+  quietly("is sent to all, or to nobody, whoever asked for it goes meanwhile", () =>
+    Effect.gen(function* () {
+      const network = yield* SimulatedNetwork.make({ seed: 1, latency: 0 })
+      const [asked, goesOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      let archives = 0
+      const store = (real: FileStore["Service"]): FileStore["Service"] => ({
+        ...real,
+        // The first is of the group, the second of the first transfer.
+        archive: (id) =>
+          ++archives === 2
+            ? Deferred.succeed(asked, undefined).pipe(
+                Effect.andThen(Deferred.await(goesOn)),
+                Effect.andThen(real.archive(id))
+              )
+            : real.archive(id)
+      })
+      const alice = yield* startOn(network, "alice", { store })
+      const [bob, carol] = [yield* startOn(network, "bob"), yield* startOn(network, "carol")]
+      for (const node of [bob, carol]) yield* join(alice, node)
+      fs.writeFileSync(path.join(alice.sources, "f"), "for both")
+      const sending = yield* Effect.forkChild(
+        alice.transfer.send([path.join(alice.sources, "f")], [bob.id, carol.id]),
+        { startImmediately: true }
+      )
+      yield* Deferred.await(asked)
+      yield* Effect.forkChild(Fiber.interrupt(sending), { startImmediately: true })
+      yield* Deferred.succeed(goesOn, undefined)
+      yield* Fiber.await(sending)
+      for (const node of [bob, carol]) yield* node.until(({ state }) => state === "done")
+      const begun = yield* alice.transfer.list
+      assert.lengthOf(begun, 2)
+      for (const { id } of begun) assert.strictEqual((yield* alice.over(id)).state, "done")
+    })
+  )
+
   quietly("is walked once, and each block is read once while the receivers keep step", () =>
     Effect.gen(function* () {
       const { alice, seen, total, transfers } = yield* groupOf(["bob", "carol", "dave"])
