@@ -2,22 +2,14 @@
 import { useVirtualizer } from "@tanstack/react-virtual"
 import { Radar } from "lucide-react"
 import { useMemo, useRef } from "react"
-import type { Peer } from "../../schema/Peer.ts"
 import { useAtomValue } from "../state/atoms.ts"
 import { model } from "../state/Live.ts"
 import { unread } from "../state/Reading.ts"
 import { useNow } from "../state/useNow.ts"
 import { conversation, show } from "../state/View.ts"
+import { found } from "../text/peers.ts"
 import { Empty } from "./Empty.tsx"
 import { EveryoneRow, PeerRow } from "./PeerRow.tsx"
-
-const rank = (peer: Peer): number =>
-  peer.trust === "blocked" ? 4 : { connected: 0, connecting: 1, discovered: 2, away: 3 }[peer.state]
-
-const names = new Intl.Collator(undefined, { sensitivity: "base", numeric: true })
-
-const matches = (peer: Peer, query: string): boolean =>
-  peer.name.toLocaleLowerCase().includes(query) || peer.id.startsWith(query)
 
 export const PeerList = ({ query }: { readonly query: string }) => {
   const known = useAtomValue(model)
@@ -26,11 +18,7 @@ export const PeerList = ({ query }: { readonly query: string }) => {
   const now = useNow()
   const scroller = useRef<HTMLDivElement>(null)
   const peers = known?.peers
-  const shown = useMemo(() => {
-    const wanted = query.trim().toLocaleLowerCase()
-    const some = [...(peers?.values() ?? [])].filter((peer) => wanted === "" || matches(peer, wanted))
-    return some.toSorted((a, b) => rank(a) - rank(b) || names.compare(a.name, b.name) || (a.id < b.id ? -1 : 1))
-  }, [peers, query])
+  const shown = useMemo(() => found(peers?.values() ?? [], query), [peers, query])
   const everyone = query.trim() === "" ? 1 : 0
   const rows = useVirtualizer({
     count: shown.length + everyone,

@@ -4,11 +4,11 @@ import type { Peer } from "../../schema/Peer.ts"
 import type { PeerId } from "../../schema/PeerId.ts"
 import { inert } from "../../schema/Text.ts"
 import { useNow } from "../state/useNow.ts"
+import { found, searchFrom } from "../text/peers.ts"
 import { statusOf } from "../text/status.ts"
 import { Avatar } from "./Avatar.tsx"
 import { PeerName } from "./PeerName.tsx"
 
-const searchFrom = 8
 const shownMax = 100
 
 export const Receivers = ({
@@ -23,10 +23,6 @@ export const Receivers = ({
   const id = useId()
   const now = useNow()
   const [query, setQuery] = useState("")
-  const wanted = query.trim().toLocaleLowerCase()
-  const some = peers
-    .filter((peer) => peer.name.toLocaleLowerCase().includes(wanted))
-    .toSorted((a, b) => Number(b.state === "connected") - Number(a.state === "connected"))
   const toggle = (peer: PeerId) => {
     const next = new Set(chosen)
     if (!next.delete(peer)) next.add(peer)
@@ -47,32 +43,34 @@ export const Receivers = ({
       )}
       {peers.length === 0 && <p className="text-muted">No peer is known yet.</p>}
       <ul className="max-h-64 overflow-y-auto">
-        {some.slice(0, shownMax).map((peer) => (
-          <li key={peer.id}>
-            <label
-              htmlFor={`${id} ${peer.id}`}
-              className="flex min-h-13 items-center gap-3 rounded-xl px-2 hover:bg-sunken"
-            >
-              <input
-                id={`${id} ${peer.id}`}
-                type="checkbox"
-                aria-label={inert(peer.name)}
-                checked={chosen.has(peer.id)}
-                onChange={() => toggle(peer.id)}
-                className="size-5 accent-accent"
-              />
-              <Avatar id={peer.id} size={32} />
-              <span className="min-w-0 flex-1">
-                <PeerName peer={peer} className="font-medium" />
-                <span className="block truncate text-sm text-muted">
-                  {peer.state === "connected"
-                    ? statusOf(peer, now)
-                    : `${statusOf(peer, now)}: it is offered when it is back`}
+        {found(peers, query)
+          .slice(0, shownMax)
+          .map((peer) => (
+            <li key={peer.id}>
+              <label
+                htmlFor={`${id} ${peer.id}`}
+                className="flex min-h-13 items-center gap-3 rounded-xl px-2 hover:bg-sunken"
+              >
+                <input
+                  id={`${id} ${peer.id}`}
+                  type="checkbox"
+                  aria-label={inert(peer.name)}
+                  checked={chosen.has(peer.id)}
+                  onChange={() => toggle(peer.id)}
+                  className="size-5 accent-accent"
+                />
+                <Avatar id={peer.id} size={32} />
+                <span className="min-w-0 flex-1">
+                  <PeerName peer={peer} className="font-medium" />
+                  <span className="block truncate text-sm text-muted">
+                    {peer.state === "connected"
+                      ? statusOf(peer, now)
+                      : `${statusOf(peer, now)}: it is offered when it is back`}
+                  </span>
                 </span>
-              </span>
-            </label>
-          </li>
-        ))}
+              </label>
+            </li>
+          ))}
       </ul>
     </fieldset>
   )

@@ -4,13 +4,11 @@ import { useState } from "react"
 import { useAtomValue } from "../state/atoms.ts"
 import { model } from "../state/Live.ts"
 import { show } from "../state/View.ts"
+import { searchFrom } from "../text/peers.ts"
 import { Avatar } from "./Avatar.tsx"
 import { Button, IconButton } from "./Button.tsx"
 import { PeerList } from "./PeerList.tsx"
 import { Name } from "./PeerName.tsx"
-
-/** From this many peers on, a list is easier to search than to read. */
-const searchFrom = 8
 
 export const Sidebar = () => {
   const known = useAtomValue(model)
