@@ -6,6 +6,7 @@ export * as Kith from "./app.ts"
 export { limits, NodeConfig, type NodeSettings } from "./config.ts"
 
 export * as Address from "./schema/Address.ts"
+export { Alarm } from "./schema/Alarm.ts"
 export { Event } from "./schema/Event.ts"
 export { Message } from "./schema/Message.ts"
 export { Transfer as TransferView } from "./schema/Offer.ts"
@@ -13,8 +14,10 @@ export { Peer } from "./schema/Peer.ts"
 export { PeerId } from "./schema/PeerId.ts"
 export { Verification } from "./schema/Verification.ts"
 
+export { Alarms, UnknownAlarm } from "./services/Alarms.ts"
 export { Chat, MessageRefused } from "./services/Chat.ts"
 export { type ChangedKey, Connection, NotConnected, SessionError } from "./services/Connection.ts"
+export { DataDirectoryError } from "./services/DataDirectory.ts"
 export { Database, DatabaseError } from "./services/Database.ts"
 export {
   type Datagram,
