@@ -16,7 +16,7 @@ import { main } from "../cli/Run.ts"
 
 export const mebi = 1024 * 1024
 
-export const freePort = Effect.scoped(listening(createServer()))
+export const freePort = Effect.scoped(Effect.suspend(() => listening(createServer())))
 
 export interface Shown {
   readonly id: string
@@ -168,6 +168,14 @@ export const connected = (node: Node) => until(node.peers, (peers) => peers.some
 export const sendTo = Effect.fnUntraced(function* (node: Node, path: string) {
   yield* connected(node)
   yield* until(node.ask("POST", "/api/transfers", { paths: [path], to: null }), (answer) => answer !== undefined)
+})
+
+/** Something small from `bob` to `alice`, from which nothing is held up. */
+export const sendBack = Effect.fnUntraced(function* (alice: Node, bob: Node) {
+  fs.writeFileSync(join(bob.root, "back"), noise(5, 20_000))
+  yield* sendTo(bob, join(bob.root, "back"))
+  yield* shows(alice, ({ state }) => state === "done")
+  assert.deepStrictEqual(fs.readFileSync(join(alice.received, "back")), noise(5, 20_000))
 })
 
 export const sizeOfLarge = 6 * mebi

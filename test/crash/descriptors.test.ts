@@ -26,7 +26,7 @@ const limit = (child: ChildProcess, files: number | null) => {
 /** More than waits in sockets on its way. */
 const files = 600
 
-describe.skipIf(!hasPrlimit)("no more files may be opened", () => {
+describe.skipIf(!hasPrlimit)("no more files may be opened", { concurrent: true }, () => {
   const middle = Effect.gen(function* () {
     const [alice, bob] = [yield* makeNode("alice"), yield* makeNode("bob")]
     const to = yield* bob.start()

@@ -1,6 +1,6 @@
 /**
  * Disks that refuse while a transfer runs between processes: it is held up with the system's word and what to do, the
- * other direction goes on, and so does it once the disk does. A full disk is a real one, of a few megabytes.
+ * other direction goes on, and so does it once the disk does.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -8,14 +8,9 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { noise } from "../actors/TransferNode.ts"
-import { arrives, connected, makeNode, mebi, type Node, plant, sendTo, shows, until, visible } from "./CrashNode.ts"
+import { arrives, connected, makeNode, mebi, plant, sendBack, sendTo, shows, until, visible } from "./CrashNode.ts"
+import { mayMount, ownDisk, seenBy, sizeOfStaged, staged } from "./Disks.ts"
 import { attach, skipped } from "./Faults.ts"
-
-/** The file that grows in the staging of the one transfer that comes. */
-const staged = (received: string) => {
-  const [id] = fs.existsSync(join(received, ".kith")) ? fs.readdirSync(join(received, ".kith")) : []
-  return join(received, ".kith", id ?? "", "data/tree/large")
-}
 
 /** A transfer in its middle, which will be there for seconds. */
 const middle = Effect.fnUntraced(function* (options: { readonly under?: ReadonlyArray<string> } = {}) {
@@ -28,14 +23,6 @@ const middle = Effect.fnUntraced(function* (options: { readonly under?: Readonly
   yield* until(bob.caps(mebi), (answer) => answer !== undefined)
   yield* sendTo(alice, tree)
   return { alice, bob, from, to, tree }
-})
-
-/** Something small the other way, from which nothing is held up. */
-const otherWay = Effect.fnUntraced(function* (alice: Node, bob: Node) {
-  fs.writeFileSync(join(bob.root, "back"), noise(5, 20_000))
-  yield* sendTo(bob, join(bob.root, "back"))
-  yield* shows(alice, ({ state }) => state === "done")
-  assert.deepStrictEqual(fs.readFileSync(join(alice.received, "back")), noise(5, 20_000))
 })
 
 const faults: ReadonlyArray<readonly [call: string, code: string, remedy: RegExp]> = [
@@ -52,7 +39,7 @@ describe.skipIf(skipped("what a node does about system calls that fail"))("the r
       Effect.gen(function* () {
         const { alice, bob, to, tree } = yield* middle()
         yield* until(
-          Effect.sync(() => fs.existsSync(staged(bob.received)) && fs.statSync(staged(bob.received)).size),
+          Effect.sync(() => sizeOfStaged(bob.received)),
           (size) => size !== false && size >= mebi
         )
         const calls = join(bob.root, "calls")
@@ -63,7 +50,7 @@ describe.skipIf(skipped("what a node does about system calls that fail"))("the r
         assert.match(held.error ?? "", remedy)
         yield* shows(bob, ({ state }) => state === "paused")
         assert.deepStrictEqual(visible(bob.received), [])
-        yield* otherWay(alice, bob)
+        yield* sendBack(alice, bob)
         yield* fault.mend
         yield* bob.caps(null)
         yield* bob.ask("POST", `/api/transfers/${held.id}/resume`)
@@ -104,20 +91,7 @@ describe.skipIf(skipped("what a node does about system calls that fail"))("the r
   )
 })
 
-/** Runs a node with a disk of its own as its receive folder; undefined where that is not allowed. */
-const ownDisk = (received: string, megabytes: number, options = ""): ReadonlyArray<string> => [
-  "unshare",
-  "-rm",
-  "sh",
-  "-c",
-  `mount -t tmpfs -o size=${megabytes}m${options} none '${received}' && exec "$0" "$@"`
-]
-
-const mayMount = spawnSync("unshare", ["-rm", "sh", "-c", "mount -t tmpfs none /mnt"], { stdio: "ignore" }).status === 0
-if (!mayMount) console.log("namespaces are not allowed here: disks that are full or read-only are not tested")
-
-/** The receive folder as the process sees it. */
-const seenBy = (child: { readonly pid?: number | undefined }, path: string) => `/proc/${child.pid}/root${path}`
+if (!mayMount) console.log("namespaces are not allowed here: disks that are too small or read-only are not tested")
 
 describe.skipIf(!mayMount)("a disk of its own", () => {
   const pair = Effect.fnUntraced(function* (megabytes: number, options = "") {
@@ -128,31 +102,6 @@ describe.skipIf(!mayMount)("a disk of its own", () => {
     yield* connected(alice)
     return { alice, bob, received: seenBy(to.child, bob.received), to }
   })
-
-  it.live("that fills up holds the transfer up, and it goes on by itself once there is room", () =>
-    Effect.gen(function* () {
-      const { alice, bob, received } = yield* pair(10)
-      yield* bob.caps(mebi)
-      const tree = plant(alice.root)
-      yield* sendTo(alice, tree)
-      yield* until(
-        Effect.sync(() => fs.existsSync(staged(received)) && fs.statSync(staged(received)).size),
-        (size) => size !== false && size > mebi
-      )
-      // Somebody else takes what is left.
-      const ballast = join(received, "ballast")
-      const { bavail, bsize } = fs.statfsSync(received)
-      fs.writeFileSync(ballast, Buffer.alloc(bavail * bsize))
-      const held = yield* shows(bob, ({ state }) => state === "paused")
-      assert.match(held.error ?? "", /ENOSPC.*free some space/)
-      yield* otherWay(alice, bob)
-      assert.deepStrictEqual(visible(received), ["ballast"])
-      fs.rmSync(ballast)
-      yield* bob.caps(null)
-      yield* shows(bob, ({ state }) => state !== "paused")
-      yield* arrives(alice, bob, tree, received)
-    })
-  )
 
   it.live("that is too small from the start is said before anything is sent", () =>
     Effect.gen(function* () {
@@ -174,7 +123,7 @@ describe.skipIf(!mayMount)("a disk of its own", () => {
       yield* sendTo(alice, tree)
       const held = yield* shows(bob, ({ error }) => error !== null)
       assert.match(held.error ?? "", /EROFS.*read-only: choose another folder/)
-      yield* otherWay(alice, bob)
+      yield* sendBack(alice, bob)
       const enter = ["-t", String(to.child.pid), "-U", "-m", "mount", "-o", "remount,rw", bob.received]
       assert.strictEqual(spawnSync("nsenter", enter).status, 0)
       yield* bob.ask("POST", `/api/transfers/${held.id}/resume`)

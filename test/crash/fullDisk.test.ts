@@ -5,11 +5,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { execFileSync } from "node:child_process"
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { ended } from "../cli/Nodes.ts"
 import { run, start } from "../cli/Run.ts"
+import { fill } from "./Disks.ts"
 
 const mount = (path: string) =>
   execFileSync("mount", ["-t", "tmpfs", "-o", "size=6m", "tmpfs", path], { stdio: "pipe" })
@@ -43,16 +44,10 @@ const smallDisk = Effect.acquireRelease(
     })
 )
 
-/** Writes until nothing more can be written; gives back what makes room again. */
-const fill = (disk: string) => {
+/** Fills a disk; gives back what makes room again. */
+const fillUp = (disk: string) => {
   const path = join(disk, "fill")
-  for (const size of [256 * 1024, 4096, 1]) {
-    try {
-      for (;;) writeFileSync(path, Buffer.alloc(size), { flag: "a" })
-    } catch {
-      // Full, in pieces of this size.
-    }
-  }
+  fill(path)
   return () => rmSync(path)
 }
 
@@ -90,7 +85,7 @@ describe.skipIf(unavailable !== null)("a full disk", () => {
   it.live("when a node starts is one line that says so, and leaves the disk as it was", () =>
     Effect.gen(function* () {
       const disk = yield* smallDisk
-      const makeRoom = fill(disk)
+      const makeRoom = fillUp(disk)
       const refused = () => run(["up", "--data-dir", join(disk, "node"), ...quiet])
       const { code, err, out } = yield* refused()
       assert.deepStrictEqual([code, out], [1, ""])
@@ -104,7 +99,7 @@ describe.skipIf(unavailable !== null)("a full disk", () => {
       node.child.kill("SIGTERM")
       assert.strictEqual((yield* ended(node)).code, 0)
       // Now there is something to lose.
-      fill(disk)
+      fillUp(disk)
       const before = readdirSync(join(disk, "node")).map((name) => [
         name,
         readFileSync(join(disk, "node", name), "hex")
@@ -134,7 +129,7 @@ describe.skipIf(unavailable !== null)("a full disk", () => {
         body.map((message: { readonly text: string }) => message.text)
       )
       assert.strictEqual((yield* say("before")).status, 200)
-      const makeRoom = fill(disk)
+      const makeRoom = fillUp(disk)
       // What still fits into pages that the database has is taken: the disk is full for it a little later.
       const kept = ["before"]
       let refused = yield* say("x".repeat(60_000))

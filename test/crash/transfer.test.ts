@@ -15,6 +15,7 @@ import {
   kill,
   makeNode,
   mebi,
+  type Node,
   plant,
   sendTo,
   shows,
@@ -23,7 +24,15 @@ import {
 } from "./CrashNode.ts"
 import { attach, skipped } from "./Faults.ts"
 
-/** One thread, so that a system call's number is the same in each run. */
+/** A transfer that ends had not so many of the calls: then nothing was tested. */
+const neverCalled = (bob: Node) =>
+  Effect.andThen(
+    shows(bob, ({ state }) => state === "done"),
+    // Some of them come when it is over: clearing up.
+    Effect.flatMap(Effect.sleep("10 seconds"), () => Effect.die(new Error("it is over, and nobody was killed")))
+  )
+
+/** One thread in the pool, so that a system call's number is the same in each run. */
 const oneThread = { env: { UV_THREADPOOL_SIZE: "1" } }
 
 const pair = Effect.gen(function* () {
@@ -35,7 +44,7 @@ const pair = Effect.gen(function* () {
   return { alice, bob, from, to, tree: plant(alice.root) }
 })
 
-describe("kill -9 once part of it has arrived", () => {
+describe("kill -9 once part of it has arrived", { concurrent: true }, () => {
   for (const who of ["receiver", "sender", "both"] as const) {
     it.live(`of the ${who}, twice`, () =>
       Effect.gen(function* () {
@@ -66,7 +75,7 @@ describe("kill -9 once part of it has arrived", () => {
   }
 })
 
-describe("a node that comes back elsewhere", () => {
+describe("a node that comes back elsewhere", { concurrent: true }, () => {
   for (const who of ["receiver", "sender"] as const) {
     it.live(`is found there, and the transfer goes on: the ${who} at another port and another address`, () =>
       Effect.gen(function* () {
@@ -88,17 +97,22 @@ describe("a node that comes back elsewhere", () => {
 
 type Calls = ReadonlyArray<readonly [call: string, numbers: ReadonlyArray<number>]>
 
-/** Of a transfer that comes: making the staging, journal and data, publishing, and clearing up. */
+/**
+ * Of a transfer that comes: making the staging, journal and data, publishing, and clearing up. strace counts the calls
+ * of each thread alone: of a transfer of this tree the pool's thread makes 69 syncs, 11 directories, 7 writes (of the
+ * journal) and 6 removals; the file store's own thread 4 directories and one as a claim, 45 writes (of data), and the
+ * rename that publishes.
+ */
 const received: Calls = [
   ["fsync", [1, 5, 9, 14, 30, 60]],
-  ["mkdir", [2, 4, 10]],
+  ["mkdir", [2, 4, 7, 10]],
   ["rename", [1]],
   ["unlink", [1]],
   ["rmdir", [1, 4]],
-  ["pwrite64", [2, 40]]
+  ["pwrite64", [2, 20, 40]]
 ]
 
-/** Of one that goes: what was picked, the list, what is safe, and clearing up. */
+/** Of one that goes: what was picked, the list, what is safe, and clearing up, all of it by the pool's thread. */
 const sent: Calls = [
   ["fsync", [1, 2, 4, 7, 10]],
   ["mkdir", [2, 4]],
@@ -107,7 +121,9 @@ const sent: Calls = [
   ["rmdir", [2, 3]]
 ]
 
-describe.skipIf(skipped("what a kill at chosen system calls leaves"))("killed at a system call", () => {
+const mayTrace = !skipped("what a kill at chosen system calls leaves")
+
+describe.skipIf(!mayTrace)("killed at a system call", { concurrent: true }, () => {
   for (const [who, calls] of [
     ["receiver", received],
     ["sender", sent]
@@ -120,7 +136,7 @@ describe.skipIf(skipped("what a kill at chosen system calls leaves"))("killed at
             const victim = who === "sender" ? from : to
             yield* attach(victim.child, ["-e", `trace=${call}`, "-e", `inject=${call}:signal=SIGKILL:when=${when}`])
             yield* Effect.raceFirst(Effect.ignore(sendTo(alice, tree)), victim.gone)
-            yield* victim.gone
+            yield* Effect.raceFirst(victim.gone, neverCalled(bob))
             yield* who === "sender" ? alice.start({ peer: bob.port }) : bob.start()
             yield* connected(alice)
             // Where it was not kept yet nobody was promised anything.

@@ -23,6 +23,7 @@ import { NodeConfig, type NodeSettings } from "../../src/config.ts"
 import type { Event } from "../../src/schema/Event.ts"
 import type { Transfer as View } from "../../src/schema/Offer.ts"
 import type { PeerId } from "../../src/schema/PeerId.ts"
+import { Alarms } from "../../src/services/Alarms.ts"
 import { Chat } from "../../src/services/Chat.ts"
 import { Connection } from "../../src/services/Connection.ts"
 import { Database } from "../../src/services/Database.ts"
@@ -127,6 +128,8 @@ export const startNode = Effect.fnUntraced(function* (settings: Partial<NodeSett
     /** Log lines at info and above. */
     lines,
     events,
+    /** Kept from the first moment on, before anybody can listen to events. */
+    alarms: Context.get(context, Alarms),
     chat: Context.get(context, Chat),
     connection: Context.get(context, Connection),
     discovery: Context.get(context, Discovery),

@@ -157,6 +157,12 @@ export const host = Effect.fnUntraced(function* (network: Lab, n: number, ...fla
         all.some((one) => one.name === peer && one.state === state)
       ),
 
+    /** Waits until it knows that the peer may be there. */
+    knows: (peer: string, address: string) =>
+      within(`m${n} knows ${peer} at ${address}`, peers, (all) =>
+        all.some((one) => one.name === peer && one.addresses.includes(address))
+      ),
+
     /** Waits until all of these came. */
     reads: (...wanted: ReadonlyArray<string>) =>
       within(`m${n} reads ${wanted.join(", ")}`, texts, (all) => wanted.every((text) => all.includes(text))),

@@ -126,6 +126,32 @@ describe.skipIf(unavailable !== null)("nodes", { timeout: 120_000, concurrent: t
     })
   )
 
+  it.live(
+    "with two cables go on by the other within 2 s of noticing that an interface is gone, and are never away",
+    () =>
+      Effect.gen(function* () {
+        const { network, one, two } = yield* pair
+        network.join("side", 1, "10.78.1.1/24", 2, "10.78.1.2/24")
+        for (const host of [one, two]) {
+          yield* host.says("that it announces there", ({ address }) => address?.startsWith("10.78.1.") === true)
+        }
+        const arrived = yield* sending(one, two)
+        yield* two.knows("m1", "10.78.1.1:9090")
+        const gone = Date.now()
+        // The session began before there was the other.
+        network.unplug(2)
+        const [met, back] = [yield* begins(one, two, gone), yield* begins(two, one, gone)]
+        assert.isBelow(Math.max(met, back) - gone, 3000)
+        yield* arrived
+        // The one was there before the other was given up.
+        const ended = [one, two].flatMap(({ lines }) => lines.filter(({ message }) => message === "A session ended."))
+        assert.deepStrictEqual(
+          ended.map(({ reason }) => reason),
+          ["duplicate", "duplicate"]
+        )
+      })
+  )
+
   it.live.skipIf(!nft)(
     "hear of each other within 5 s though three packets of ten are lost each way, and all arrives",
     () =>
