@@ -101,6 +101,17 @@ describe("the house", () => {
     assert.deepStrictEqual(wrong, [])
   })
 
+  it("has all its metrics in one place", () => {
+    const makers = files.filter((file) =>
+      /Metric\.(counter|gauge|histogram)\(/.test(readFileSync(join(root, file), "utf8"))
+    )
+    assert.deepStrictEqual(
+      makers,
+      makers.filter((file) => file.endsWith("/Metrics.ts"))
+    )
+    assert.lengthOf(makers, 1)
+  })
+
   it("exports nothing that nobody imports, but what its public entries give away", () => {
     const all = globSync(["{src,test,bench,examples,scripts}/**/*.{ts,tsx,js}"], { cwd: root }).map(
       (file) => [file.replaceAll("\\", "/"), readFileSync(join(root, file), "utf8")] as const

@@ -17,14 +17,9 @@ import type { Peer, Trust } from "../schema/Peer.ts"
 import { type PeerId, short } from "../schema/PeerId.ts"
 import { inert } from "../schema/Text.ts"
 import type { ChangedKey } from "../services/Connection.ts"
+import * as Metrics from "../services/Metrics.ts"
 import type { PeerRecord } from "../services/PeerRegistry.ts"
 import type { TrustTools } from "./TrustTools.ts"
-
-/** Alarms that were not raised again, or were too many about one peer. */
-const alarmsSuppressed = Metric.counter("kith_alarms_suppressed_total", {
-  description: "Alarms about keys that were not shown again, since there were too many",
-  incremental: true
-})
 
 /** Alarms remembered; beyond it the oldest are forgotten, and may be raised again. */
 const raisedMax = 4096
@@ -67,7 +62,7 @@ export const watch = Effect.fnUntraced(function* (tools: TrustTools) {
 
   const alarm = Effect.fnUntraced(function* ({ id: peer, trust }: PeerRecord, key: PeerId, text: string) {
     const now = Number(yield* Clock.monotonicTimeNanos) / 1e6
-    if (!raised.raise(peer, trust, key, now)) return yield* Metric.update(alarmsSuppressed, 1)
+    if (!raised.raise(peer, trust, key, now)) return yield* Metric.update(Metrics.alarmsSuppressed, 1)
     yield* Effect.logWarning(text).pipe(Effect.annotateLogs({ peer, key }))
     yield* events.publish({ _tag: "Alarm", kind: "changedKey", peer, text })
   })

@@ -24,18 +24,6 @@ import * as Metrics from "../services/Metrics.ts"
 import type { Link, LinkClosed } from "../services/Transport.ts"
 import { goodbye, type Opened } from "./Greeting.ts"
 
-/** Frames that were read and are nobody's: of a kind this node does not know, or does not handle. */
-const framesSkipped = Metric.counter("kith_frames_skipped_total", {
-  description: "Frames that were read and are nobody's",
-  incremental: true
-})
-
-/** Frames that were understood as JSON and refused by their schema. */
-const framesRefused = Metric.counter("kith_frames_refused_total", {
-  description: "Frames that their schema refused",
-  incremental: true
-})
-
 /** Frames that travel in one write, at most. */
 const batchMax = 64
 
@@ -172,10 +160,10 @@ export const make = Effect.fnUntraced(function* (opened: Opened, first: Readonly
     }
   })
 
-  const skip = Metric.update(framesSkipped, 1)
+  const skip = Metric.update(Metrics.framesSkipped, 1)
 
   const refuse = Effect.fnUntraced(function* (tag: string, reason: string, handler: Handler) {
-    yield* Metric.update(framesRefused, 1)
+    yield* Metric.update(Metrics.framesRefused, 1)
     // A tag longer than a Word was cut, and an empty one has no name.
     yield* post({ _tag: "Refused", frame: inert(tag).slice(0, 16).toWellFormed() || "?", reason })
     yield* handler.complaint(`its ${inert(tag).slice(0, 16)} was refused: ${inert(reason)}`)

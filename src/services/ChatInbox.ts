@@ -4,7 +4,6 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
 import { limits } from "../config.ts"
 import type { FrameOf } from "../schema/Frame.ts"
 import type { Epoch } from "../schema/Id.ts"
@@ -15,16 +14,10 @@ import type { Inbound, SessionChange } from "./Connection.ts"
 import type { DatabaseError } from "./DatabaseError.ts"
 import type { Events } from "./Events.ts"
 import type { Arrival, MessageStore } from "./MessageStore.ts"
+import * as Metrics from "./Metrics.ts"
 import { makePeerReport } from "./PeerReport.ts"
 
-/** Chat frames and receipts that were not acted on, by reason: a peer that errs or lies. */
-const chatFramesIgnored = Metric.counter("kith_chat_frames_ignored_total", {
-  description: "Chat frames and receipts that were not acted on, by reason",
-  incremental: true
-})
-
-const ignored = (reason: "gap" | "duplicateId" | "neverSent") =>
-  Metric.update(Metric.withAttributes(chatFramesIgnored, { reason }), 1)
+const ignored = (reason: "gap" | "duplicateId" | "neverSent") => Metrics.count(Metrics.chatFramesIgnored, { reason })
 
 type FromPeer = Inbound<"Chat" | "ChatReceipt">
 

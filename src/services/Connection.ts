@@ -1,7 +1,6 @@
 /**
- * The front door of the peer actors: who is wanted, who is connected, and frames to and from them. It owns a
- * FiberMap with one PeerActor for each peer, and the handling of inbound control links. Ending it says Goodbye on
- * every session.
+ * The front door to peers: who is wanted, who is connected, and frames to and from them. A contract; its layer is
+ * actors/PeerActors. Ending it says Goodbye on every session.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"

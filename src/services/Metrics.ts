@@ -32,6 +32,19 @@ export const newcomersLeftOut = counter(
   "Announcements of new nodes that were not followed by a dial, since too many came"
 )
 
+/** Of kinds that this node does not know, or does not handle. */
+export const framesSkipped = counter("kith_frames_skipped_total", "Frames that were read and are nobody's")
+export const framesRefused = counter("kith_frames_refused_total", "Frames that their schema refused")
+/** From a peer that errs or lies. */
+export const chatFramesIgnored = counter(
+  "kith_chat_frames_ignored_total",
+  "Chat frames and receipts that were not acted on, by reason"
+)
+export const alarmsSuppressed = counter(
+  "kith_alarms_suppressed_total",
+  "Alarms about keys that were not shown again, since there were too many"
+)
+
 /** Sampled when somebody asks. */
 export const bytes = counter("kith_link_bytes_total", "Bytes of links on the network, TLS included, by direction")
 export const datagramsDropped = counter(

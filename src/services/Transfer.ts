@@ -1,7 +1,6 @@
 /**
- * The front door of the transfer actors: sends and receives, what they are doing, and what a person decides about
- * them. It owns a FiberMap with one SendActor or ReceiveActor for each transfer, and the handling of inbound data
- * links. It does not know which wire an offer came by.
+ * The front door to transfers: sends and receives, what they are doing, and what a person decides about them. A
+ * contract; its layer is actors/TransferActors. It does not know which wire an offer came by.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
