@@ -172,6 +172,8 @@ export const limits = {
   transfersMax: 16,
   /** Transfers to one peer that are not over, those that wait for a place included. */
   sendsMax: 1000,
+  /** Offers of all unverified peers together that wait for an answer: keys cost nothing, and each offer some memory. */
+  offersMax: 256,
   /** Of those that come from one peer, so many run at once: more would only make each of them late. */
   transfersRunningMax: 4,
   /** Transfers that are over, kept to be shown. */

@@ -26,6 +26,10 @@ export const readReceiving = (letter: Letter, state: Receiving, hearing: Hearing
       return state.received
         ? Option.none()
         : Option.some(ReceiveMessage.Cancelled({ by: "peer", reason: "the sender no longer has it: it was restarted" }))
+    case "Crowded":
+      return state.accepted
+        ? Option.none()
+        : Option.some(ReceiveMessage.Decline({ reason: "too many offers waited for an answer" }))
     case "Frame":
       return readFrame(letter.frame, state, hearing)
     case "Person":

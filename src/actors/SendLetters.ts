@@ -21,6 +21,7 @@ export const readSending = (
     case "Person":
       return readPerson(letter.action, state, record)
     case "Forgotten":
+    case "Crowded":
       return Option.none()
     case "Frame":
       return readFrame(letter.frame, state, tools, record)

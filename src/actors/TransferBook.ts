@@ -43,6 +43,8 @@ export type Letter =
   | { readonly _tag: "Session"; readonly up: boolean }
   /** The sender was restarted and knows nothing of it. */
   | { readonly _tag: "Forgotten" }
+  /** Too many offers wait for an answer here, and its sender is away. */
+  | { readonly _tag: "Crowded" }
   /** A lane that the other side opened; `done` ends it. */
   | {
       readonly _tag: "Lane"
@@ -143,6 +145,13 @@ export class TransferBook {
   /** How many in this direction are under way with this peer. */
   underWay(peer: PeerId, direction: View["direction"]): number {
     return this.unfinished(peer).filter((record) => record.direction === direction && !record.isEnding).length
+  }
+
+  /** Offers that wait for an answer, the oldest first. */
+  get offered(): Array<TransferRecord> {
+    return this.all.filter(
+      ({ direction, isEnding, view }) => direction === "receive" && view.state === "offered" && !isEnding
+    )
   }
 
   /** Bytes that others which are received and taken still need on the disk here. */

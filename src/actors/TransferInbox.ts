@@ -124,9 +124,27 @@ const offered = (runs: TransferRuns, peer: PeerId, offer: FrameOf<"Offer">): Eff
       return yield* decline(`${limits.transfersMax} transfers from this peer are under way: try again later`)
     }
     const verified = record?.trust === "verified"
+    if (!verified && !(yield* hasRoom(runs))) {
+      return yield* decline(`${limits.offersMax} offers wait for an answer here: try again later`)
+    }
     const unasked = policy === "everyone" || (policy === "verified" && verified)
     yield* receive(runs, peer, offer, unasked, unasked || verified ? manifestMax : manifestUnverifiedMax)
   }).pipe(Effect.annotateLogs({ peer, transfer: offer.transfer }))
+
+/** Whether a stranger may offer one more. The oldest of those whose sender is away makes room. */
+const hasRoom = Effect.fnUntraced(function* ({ tools, up }: TransferRuns) {
+  const { offered } = tools.book
+  if (offered.length < limits.offersMax) return true
+  const ofStrangers = yield* Effect.filter(offered, ({ peer }) =>
+    Effect.map(tools.registry.get(peer), (known) => !Option.exists(known, ({ trust }) => trust === "verified"))
+  )
+  if (ofStrangers.length < limits.offersMax) return true
+  const leaving = ofStrangers.find(({ peer }) => !up.has(peer))
+  if (leaving === undefined) return false
+  leaving.isEnding = true
+  yield* deliver(leaving, { _tag: "Crowded" })
+  return true
+})
 
 const receive = Effect.fnUntraced(function* (
   runs: TransferRuns,

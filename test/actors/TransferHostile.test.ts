@@ -10,12 +10,13 @@ import * as Layer from "effect/Layer"
 import * as Context from "effect/Context"
 import * as Queue from "effect/Queue"
 import { DataLane } from "../../src/actors/DataLane.ts"
+import { limits } from "../../src/config.ts"
 import { Frame } from "../../src/schema/Frame.ts"
-import { GroupId } from "../../src/schema/Id.ts"
+import { GroupId, TransferId } from "../../src/schema/Id.ts"
 import { base32 } from "../../src/schema/PeerId.ts"
 import { Identity } from "../../src/services/Identity.ts"
 import { Transport } from "../../src/services/Transport.ts"
-import { someId } from "../Some.ts"
+import { someId, someMessage } from "../Some.ts"
 import { block, file, isFirstPage, mallory, page, raw, transfer } from "./Mallory.ts"
 import { join, noise, pair, quietly, startOn, type TransferNode } from "./TransferNode.ts"
 
@@ -126,6 +127,45 @@ describe("hostile blocks", () => {
       // A digest may be wrong by a fault of memory, so it is tried again, but not for ever.
       assert.strictEqual(peer.lanes(), 3)
       assert.deepStrictEqual(left(bob), ["f"])
+    })
+  )
+})
+
+describe("strangers without number", () => {
+  quietly("may have so many offers wait together; those whose sender went make room, and friends always have it", () =>
+    Effect.gen(function* () {
+      const friend = someId(1)
+      const known = new Map([[friend, { trust: "verified" as const }]])
+      const { bob } = yield* pair({ known, settings: { accept: "ask" } })
+      const id = (n: number) => TransferId.make(someMessage(n))
+      const told: Array<Frame> = []
+      const come = (n: number) => bob.control.up(someId(n), (frame) => Effect.sync(() => void told.push(frame)))
+      const offer = (n: number) =>
+        bob.control.deliver(
+          someId(n),
+          Frame.cases.Offer.make({ transfer: id(n), group: alike, name: "gift", files: 1, directories: 0, bytes: 10 })
+        )
+      const waiting = Effect.map(bob.transfer.list, (all) => all.filter(({ state }) => state === "offered").length)
+      const strangers = Array.from({ length: limits.offersMax + 50 }, (_, n) => 100 + n)
+      for (const n of strangers) {
+        yield* come(n)
+        yield* offer(n)
+        yield* bob.control.down(someId(n))
+      }
+      for (const n of strangers.slice(0, 50)) {
+        const over = yield* bob.over(id(n))
+        assert.deepInclude(over, { state: "declined", error: "too many offers waited for an answer" })
+      }
+      assert.strictEqual(yield* waiting, limits.offersMax)
+      // All of them are here now: nobody makes room.
+      for (const n of strangers) yield* come(n)
+      yield* come(99)
+      yield* offer(99)
+      while (!told.some((frame) => frame._tag === "OfferReply" && frame.transfer === id(99))) yield* Effect.yieldNow
+      yield* come(1)
+      yield* offer(1)
+      yield* bob.until((view) => view.id === id(1))
+      assert.strictEqual(yield* waiting, limits.offersMax + 1)
     })
   )
 })
