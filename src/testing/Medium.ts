@@ -52,5 +52,13 @@ export interface Medium {
   readonly sockets: Map<Host, Set<DatagramSocket>>
 }
 
-/** The key of a host's port. */
-export const portKey = (host: Host, port: number): string => `${host.name}:${port}`
+const portKeys = new WeakMap<Host, Map<number, string>>()
+
+/** The key of a host's port, and its name in the history. The same string each time, so that it is quickly found. */
+export const portKey = (host: Host, port: number): string => {
+  const keys = portKeys.get(host) ?? new Map<number, string>()
+  const key = keys.get(port) ?? `${host.name}:${port}`
+  if (keys.size === 0) portKeys.set(host, keys)
+  keys.set(port, key)
+  return key
+}

@@ -17,7 +17,7 @@ import {
   type Receive,
   type Sender
 } from "../services/Datagrams.ts"
-import type { DatagramSocket, Medium } from "./Medium.ts"
+import { type DatagramSocket, type Medium, portKey } from "./Medium.ts"
 import type { SimulatedRandom } from "./SimulatedRandom.ts"
 import { ephemeralFirst, type Host, isIp, notice, type Place, zoned } from "./Host.ts"
 
@@ -59,32 +59,37 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host, ran
   /** One datagram to one place, through whatever the medium does to it. */
   const carry = (payload: Uint8Array, from: Place, to: Place, source: number, port: number, kind: string) => {
     const conditions = topology.conditions(from, to)
-    const names = [`${from.host.name}:${source}`, `${to.host.name}:${port}`] as const
+    const [sender, receiver] = [portKey(from.host, source), portKey(to.host, port)]
     const isLost = random.chance(conditions.loss)
     const isDoubled = random.chance(conditions.duplication)
     const delay = () => {
       const late = random.chance(conditions.reordering) ? random.next() * overtaken * conditions.latency : 0
       return conditions.latency + random.next() * conditions.jitter + late
     }
-    const delays = [delay(), ...(isDoubled ? [delay()] : [])]
-    if (isLost) return history.add("lost", ...names, payload, kind)
-    for (const [index, each] of delays.entries()) {
-      timeline.schedule(each, () => {
-        if (!topology.reaches(from, to)) return history.add("lost", ...names, payload, kind)
-        history.add(index === 0 ? "datagram" : "doubled", ...names, payload, kind)
-        const origin = { host: zoned(from.address, to.card), port: source }
+    const arrive = (what: "datagram" | "doubled") => {
+      if (!topology.reaches(from, to)) return history.add("lost", sender, receiver, payload, kind)
+      history.add(what, sender, receiver, payload, kind)
+      const origin = { host: zoned(from.address, to.card), port: source }
+      for (const socket of hearing(to, port, kind)) {
         // Each gets bytes of its own, as from a kernel.
-        const deliver = (socket: DatagramSocket) => socket.receive({ payload: Buffer.from(payload), from: origin })
-        const hearing = [...(medium.sockets.get(to.host) ?? [])].filter((socket) => socket.port === port)
-        if (kind !== "unicast") {
-          for (const socket of hearing) if (socket.address === null) deliver(socket)
-          return
-        }
-        // A port that several share hears unicast in one of them only: the one that came last.
-        const heard = hearing.findLast((socket) => socket.address === null || socket.address === to.address)
-        if (heard !== undefined) deliver(heard)
-      })
+        socket.receive({ payload: Buffer.from(payload), from: origin })
+      }
     }
+    const delays = isDoubled ? ([delay(), delay()] as const) : ([delay()] as const)
+    if (isLost) return history.add("lost", sender, receiver, payload, kind)
+    timeline.schedule(delays[0], () => arrive("datagram"))
+    if (delays[1] !== undefined) timeline.schedule(delays[1], () => arrive("doubled"))
+  }
+
+  /** Who hears a datagram to this port. */
+  const hearing = (to: Place, port: number, kind: string): ReadonlyArray<DatagramSocket> => {
+    const all: Array<DatagramSocket> = []
+    for (const socket of medium.sockets.get(to.host) ?? []) {
+      const isMeant = socket.address === null || (kind === "unicast" && socket.address === to.address)
+      if (socket.port === port && isMeant) all.push(socket)
+    }
+    // A port that several share hears unicast in one of them only: the one that came last.
+    return kind === "unicast" ? all.slice(-1) : all
   }
 
   const freePort = () => {
