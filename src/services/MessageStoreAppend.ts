@@ -95,8 +95,13 @@ export const makeAppends = (database: Database["Service"], sql: SqlClient) => {
 
   /** Counts what waits for these peers, where it is not sure that all that is asked for has room. */
   const count = Effect.fnUntraced(function* (wanted: ReadonlyMap<PeerId, Wanted>) {
-    const unsure = [...wanted].flatMap(([peer, one]) => (hasRoom(peer, one) ? [] : [peer]))
+    let unsure = [...wanted].flatMap(([peer, one]) => (hasRoom(peer, one) ? [] : [peer]))
     if (unsure.length === 0) return
+    if (bounds.size + unsure.length > limits.peersMax) {
+      // What is forgotten has to be counted anew, where it is asked for.
+      bounds.clear()
+      unsure = [...wanted.keys()]
+    }
     const waiting = yield* Effect.flatMap(
       sql`
         SELECT j.value AS peer, count(r.message) AS messages, ifnull(sum(r.bytes), 0) AS bytes
@@ -106,7 +111,6 @@ export const makeAppends = (database: Database["Service"], sql: SqlClient) => {
         GROUP BY j.key ORDER BY j.key`,
       decodeWaitingCounts
     )
-    if (bounds.size + waiting.length > limits.peersMax) bounds.clear()
     for (const { bytes, messages, peer } of waiting) bounds.set(peer, { messages, bytes })
   })
 

@@ -394,6 +394,24 @@ describe("MessageStore", () => {
 })
 
 describe("MessageStore and its outbox", () => {
+  it.effect("knows who has room, whoever it has to forget for that", () =>
+    Effect.gen(function* () {
+      const store = yield* MessageStore
+      const room = { messages: 2, bytes: 10 }
+      const crowd = Array.from({ length: limits.peersMax }, (_, n) => peerOf(n))
+      const fresh = (count: number) => Array.from({ length: count }, (_, n) => someEpoch(n))
+      yield* store.append(message(1, "a", crowd), fresh(crowd.length), room)
+      // One more than is remembered.
+      const numbers = yield* store.append(message(2, "b", [alice, peerOf(limits.peersMax)]), fresh(2), room)
+      assert.deepStrictEqual(
+        numbers.map(({ seq }) => seq),
+        [2, 1]
+      )
+      const refused = yield* Effect.flip(store.append(message(3, "c", [alice]), fresh(1), room))
+      assert.deepInclude(refused, { _tag: "OutboxFull", peer: alice, waiting: 2 })
+    }).pipe(Effect.provide(memory))
+  )
+
   it.effect("takes no more than there is room for, of any recipient, and keeps nothing of what it refuses", () =>
     Effect.gen(function* () {
       const store = yield* MessageStore
