@@ -223,7 +223,7 @@ export const limits = {
   /** Comparisons of words that one peer may ask for; a stranger must not tire people into saying yes. */
   verifyPromptsMax: 3,
   verifyPromptsWithin: Duration.minutes(10),
-  /** Comparisons under way with all peers. */
+  /** Comparisons under way with all peers, of those that are begun here and of those that peers ask for. */
   verifyMax: 16,
   /** From the beginning of a comparison to the last answer. */
   verifyDeadline: Duration.minutes(2),

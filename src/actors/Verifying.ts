@@ -55,9 +55,10 @@ export const make = Effect.fnUntraced(function* (tools: TrustTools) {
     }
   }
 
-  const underwayCount = () => {
+  /** Those that peers began do not keep a person from beginning one: keys that ask cost nothing. */
+  const underwayCount = (begunBy: Verification["begunBy"]) => {
     let count = 0
-    for (const { state } of entries.values()) if (state.underway !== null) count++
+    for (const { state } of entries.values()) if (state.underway?.begunBy === begunBy) count++
     return count
   }
 
@@ -123,7 +124,7 @@ export const make = Effect.fnUntraced(function* (tools: TrustTools) {
 
   const asked = Effect.fnUntraced(
     function* (peer: PeerId, frame: FrameOf<"VerifyCommit">) {
-      const hasRoom = underwayCount() < limits.verifyMax
+      const hasRoom = underwayCount("peer") < limits.verifyMax
       yield* step(peer, { _tag: "Asked", frame, fresh: yield* fresh(peer), hasRoom })
     },
     // The session in which it was asked is over.
@@ -152,7 +153,7 @@ export const make = Effect.fnUntraced(function* (tools: TrustTools) {
     if (entry.state.underway !== null) return
     const problem = State.mayBegin(entry.state, yield* millis)
     if (problem !== null) return yield* new VerifyRefused({ problem })
-    if (underwayCount() >= limits.verifyMax) {
+    if (underwayCount("here") >= limits.verifyMax) {
       return yield* new VerifyRefused({ problem: `${limits.verifyMax} comparisons are under way. Finish one of them` })
     }
     const verification = VerificationId.make(base32(yield* random.randomBytes(idBytes)))

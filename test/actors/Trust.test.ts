@@ -6,6 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/testing/TestClock"
+import { limits } from "../../src/config.ts"
 import { tcp } from "../../src/schema/Address.ts"
 import type { Frame } from "../../src/schema/Frame.ts"
 import { GroupId, TransferId, VerificationId } from "../../src/schema/Id.ts"
@@ -287,6 +288,24 @@ describe("a ticket", () => {
       assert.deepStrictEqual(reasons, ["wrong", "wrong", "wrong", "tooMany", "tooMany"])
       assert.deepInclude(yield* Effect.flip(elapse(bob.trust.join(text))), { _tag: "TicketRejected" })
       assert.strictEqual(yield* alice.trusts(mallory.id), "unverified")
+    })
+  )
+})
+
+describe("strangers without number", () => {
+  it.effect("that ask to compare words do not keep a person from beginning to", () =>
+    Effect.gen(function* () {
+      const { network, alice, bob } = yield* together()
+      const strangers = yield* Effect.forEach(Array(limits.verifyMax + 2).keys(), (n) =>
+        start(network.host(`stranger ${n}`), { name: `stranger ${n}` })
+      )
+      for (const stranger of strangers) {
+        yield* elapse(stranger.connection.add(alice.at))
+        yield* elapse(stranger.trust.verify(alice.id))
+      }
+      assert.lengthOf(yield* alice.trust.verifications, limits.verifyMax)
+      const { words } = yield* elapse(alice.trust.verify(bob.id))
+      assert.lengthOf(words, 4)
     })
   )
 })
