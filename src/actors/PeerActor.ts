@@ -26,6 +26,7 @@ import type { Events } from "../services/Events.ts"
 import type { PeerRecord, PeerRegistry } from "../services/PeerRegistry.ts"
 import type { Transport } from "../services/Transport.ts"
 import { dialAny } from "./Dialling.ts"
+import type { Watch } from "./Heartbeats.ts"
 import type { Inboxes } from "./Inboxes.ts"
 import * as PeerLinks from "./PeerLinks.ts"
 import * as PeerState from "./PeerState.ts"
@@ -39,6 +40,7 @@ export interface Surroundings {
   readonly events: Events["Service"]
   readonly inboxes: Inboxes
   readonly reports: PeerLinks.LinkReports
+  readonly watch: Watch
   /** One permit for each dial under way; peers that were only heard of do not make the others wait. */
   readonly turns: { readonly met: Semaphore.Semaphore; readonly heard: Semaphore.Semaphore }
   /** Another key answered where this peer was reached before. */
@@ -119,7 +121,9 @@ export const make = Effect.fnUntraced(function* (id: PeerId, node: Surroundings)
     inboxes: node.inboxes,
     registry,
     reports: node.reports,
+    watch: node.watch,
     tell,
+    hint: (message) => Queue.offerUnsafe(mailbox, message),
     // When it is full the actor has something to do, and looks anyway.
     look: () => void Queue.offerUnsafe(mailbox, { _tag: "Look" })
   })

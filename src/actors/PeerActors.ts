@@ -28,6 +28,7 @@ import { DialError, type Link, Transport } from "../services/Transport.ts"
 import { dialAny } from "./Dialling.ts"
 import { receive, turnAway } from "./Greeting.ts"
 import { makeInboundReport } from "./InboundReport.ts"
+import * as Heartbeats from "./Heartbeats.ts"
 import * as Inboxes from "./Inboxes.ts"
 import * as PeerActor from "./PeerActor.ts"
 import { makeReports } from "./PeerLinks.ts"
@@ -75,6 +76,7 @@ export const make = Effect.gen(function* () {
     events: yield* Events,
     inboxes,
     reports: makeReports(),
+    watch: yield* Heartbeats.make,
     // Who answers there is a peer like any other: it connects as itself, if a person did not remove it.
     changedKey: (change) => Effect.andThen(PubSub.publish(changedKeys, change), suggest(change.found, change.address)),
     turns: { met: yield* Semaphore.make(limits.dialsMax), heard: yield* Semaphore.make(limits.dialsMax) }
@@ -105,7 +107,7 @@ export const make = Effect.gen(function* () {
   })
 
   const report = makeInboundReport()
-  const inbound = Effect.fn("Connection.inbound")(
+  const inbound = Effect.fnUntraced(
     function* (link: Link) {
       yield* Effect.raceFirst(door.await, Deferred.await(stopping))
       if (Deferred.isDoneUnsafe(stopping)) return yield* turnAway(link, "shutdown")

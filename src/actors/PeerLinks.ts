@@ -18,6 +18,7 @@ import { networkOf } from "../services/NetworkOf.ts"
 import type { PeerRegistry } from "../services/PeerRegistry.ts"
 import { DialError, type Link } from "../services/Transport.ts"
 import { greet, type Opened, turnAway } from "./Greeting.ts"
+import type { Watch } from "./Heartbeats.ts"
 import type { Inboxes } from "./Inboxes.ts"
 import { businessAtOnce, makePeerReport, type PeerReport } from "../services/PeerReport.ts"
 import type { PeerMessage } from "./PeerState.ts"
@@ -63,8 +64,11 @@ interface LinksOptions {
   readonly inboxes: Inboxes
   readonly registry: PeerRegistry["Service"]
   readonly reports: LinkReports
+  readonly watch: Watch
   /** Waits while the actor is busy; false when it is gone. */
   readonly tell: (message: PeerMessage) => Effect.Effect<boolean>
+  /** The same for what may be said again: it never waits, and says false where there was no room. */
+  readonly hint: (message: PeerMessage) => boolean
   /** `takeOver` has something. Never waits. */
   readonly look: () => void
 }
@@ -118,7 +122,7 @@ export const make = (options: LinksOptions) => {
     after: Effect.Effect<void>
   ) {
     const begin = Effect.andThen(after, inboxes.up(peer))
-    const silent = Effect.asVoid(tell({ _tag: "Doubtful", link: handle.link }))
+    const silent = () => options.hint({ _tag: "Doubtful", link: handle.link })
     const exit = yield* Effect.exit(
       Effect.interruptible(session.run({ begin, frame, silent, complaint: complaint(session.link) }))
     )
@@ -141,7 +145,7 @@ export const make = (options: LinksOptions) => {
   ) {
     const { hello, link } = opened
     const isAccepted = link.side === "accepted"
-    const session = yield* Session.make(opened, isAccepted ? [ours] : [])
+    const session = yield* Session.make(opened, isAccepted ? [ours] : [], options.watch)
     handle.session = session
     const facts = { link: handle.link, side: link.side, instance: hello.instance, address }
     if (!(yield* tell({ _tag: "Established", ...facts }))) return yield* turnAway(link, "shutdown")
@@ -187,7 +191,7 @@ export const make = (options: LinksOptions) => {
         Effect.raceFirst(effect, Effect.as(Deferred.await(handle.answer), undefined)),
 
     /** From the handshake of a link that we dialled to its end. `up` runs when it has become the session. */
-    dialled: Effect.fn("PeerLinks.dialled")(
+    dialled: Effect.fnUntraced(
       function* (handle: LinkHandle, link: Link, address: Address, up: Effect.Effect<unknown>) {
         if (!(yield* tell({ _tag: "Reached", link: handle.link }))) return
         if (!(yield* Deferred.await(handle.answer))) return
@@ -202,12 +206,8 @@ export const make = (options: LinksOptions) => {
     ),
 
     /** From the peer's Hello on a link that it dialled to its end. */
-    accepted: Effect.fn("PeerLinks.accepted")(
-      function* (handle: LinkHandle, opened: Opened) {
-        yield* serve(handle, opened, tcp(opened.link.remote.host, opened.hello.port), Effect.void)
-      },
-      (effect, _handle, opened) => Effect.annotateLogs(effect, { peer, address: format(opened.link.remote) })
-    ),
+    accepted: (handle: LinkHandle, opened: Opened) =>
+      serve(handle, opened, tcp(opened.link.remote.host, opened.hello.port), Effect.void),
 
     get: (link: number) => table.get(link),
 

@@ -1,9 +1,11 @@
 /**
  * A control link as a conversation: both Hellos, then frames in both directions until either side ends it.
  *
- * A session owns the queue of frames to write, its reader, its writer and its heartbeat. All belong to the scope it
- * was made in, which is the link's. It ends when the link does, when the peer says goodbye, falls silent, takes
- * nothing any more or speaks nonsense, or when `close` is called; `run` returns why.
+ * A session owns the queue of frames to write, its reader and its writer. Both belong to the scope it was made in,
+ * which is the link's; Heartbeats looks after it. It ends when the link does, when the peer says goodbye, falls
+ * silent, takes nothing any more or speaks nonsense, or when `close` is called; `run` returns why.
+ *
+ * A node may have a thousand of these: what one needs is kept in fields, not in functions of its own.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -12,45 +14,25 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Latch from "effect/Latch"
-import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
 import { limits } from "../config.ts"
 import { decode, encode, type Frame, type FrameOf, type GoodbyeReason } from "../schema/Frame.ts"
-import type { Decoded } from "../schema/FrameCodec.ts"
-import { inert } from "../schema/Text.ts"
 import * as Metrics from "../services/Metrics.ts"
-import type { Link, LinkClosed } from "../services/Transport.ts"
+import type { Link } from "../services/Transport.ts"
 import { goodbye, type Opened } from "./Greeting.ts"
+import type { Watch } from "./Heartbeats.ts"
+import { Pulse } from "./Pulse.ts"
+import { act, closed, type End, ended, type Handler } from "./SessionFrames.ts"
+
+export type { End, Handler }
 
 /** Frames that travel in one write, at most. */
 const batchMax = 64
 
 /** How long a Goodbye that has arrived may take to be read, once the link takes no more. */
 const lastWords = Duration.millis(200)
-
-/** Why a session ended. */
-export interface End {
-  /** As in a Goodbye, or `closed` (the link ended), `stalled` (the peer takes nothing), `interrupted`. */
-  readonly reason: string
-  /** More of it, for the log; safe to show. */
-  readonly detail: string
-  /** What is still to be said to the peer, or null if it knows or cannot hear. */
-  readonly goodbye: GoodbyeReason | null
-}
-
-/** What a session does with what it reads. */
-export interface Handler {
-  /** Once, before the first frame. The heartbeat runs meanwhile. */
-  readonly begin: Effect.Effect<void>
-  /** Every frame that is not the session's own business; false if nobody wants it. May wait. */
-  readonly frame: (frame: Frame) => Effect.Effect<boolean>
-  /** Nothing was heard for `limits.doubtful`; told once for each silence. */
-  readonly silent: Effect.Effect<void>
-  /** The peer broke the protocol in a way that it is told of; the link lives. */
-  readonly complaint: (text: string) => Effect.Effect<void>
-}
 
 export interface Session {
   readonly link: Link
@@ -70,198 +52,199 @@ export interface Session {
   readonly part: (end: End) => Effect.Effect<void>
 }
 
-const closed = (error: LinkClosed): End => ({ reason: "closed", detail: inert(error.reason), goodbye: null })
+class LiveSession implements Session {
+  readonly link: Link
+  readonly hello: FrameOf<"Hello">
+  readonly splitter: Opened["splitter"]
+  readonly outgoing: Queue.Queue<Uint8Array, Cause.Done>
+  readonly scope: Scope.Scope
+  readonly watch: Watch
+  readonly clock: Clock.Clock
+  /** Why it ends, as soon as anything says so. */
+  readonly over = Deferred.makeUnsafe<End>()
+  writing: Fiber.Fiber<unknown> | undefined
+  readonly pulse: Pulse
+  /** Those who wait until something is heard. */
+  readonly hearing = new Set<() => void>()
+  handler: Handler | undefined
+  nonce = 0
+  last: Frame | null = null
 
-const ended = (reason: GoodbyeReason | "stalled", detail: string): End => ({
-  reason,
-  detail,
-  goodbye: reason === "stalled" ? "silent" : reason
-})
+  constructor(opened: Opened, own: Pick<LiveSession, "outgoing" | "scope" | "watch" | "clock">) {
+    this.link = opened.link
+    this.hello = opened.hello
+    this.splitter = opened.splitter
+    this.outgoing = own.outgoing
+    this.scope = own.scope
+    this.watch = own.watch
+    this.clock = own.clock
+    this.pulse = new Pulse(opened.link.side, this.now())
+  }
+
+  /** Monotonic, in milliseconds. */
+  now(): number {
+    return Number(this.clock.monotonicTimeNanosUnsafe()) / 1e6
+  }
+
+  send(...frames: ReadonlyArray<Frame>): Effect.Effect<ReadonlyArray<Frame>> {
+    return Effect.suspend(() =>
+      Effect.map(Queue.offerAll(this.outgoing, frames.map(encode)), (left) => frames.slice(frames.length - left.length))
+    )
+  }
+
+  get ping(): Effect.Effect<void> {
+    return Effect.sync(() => this.ask())
+  }
+
+  get heard(): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      if (!this.pulse.isListening) return resume(Effect.void)
+      const hear = () => resume(Effect.void)
+      this.hearing.add(hear)
+      return Effect.sync(() => this.hearing.delete(hear))
+    })
+  }
+
+  close(reason: GoodbyeReason): Effect.Effect<void> {
+    return Effect.sync(() => this.end(ended(reason, "")))
+  }
+
+  isOpen(): boolean {
+    return this.outgoing.state._tag === "Open"
+  }
+
+  run(handler: Handler): Effect.Effect<End> {
+    return run(this, handler)
+  }
+
+  part(end: End): Effect.Effect<void> {
+    return part(this, end)
+  }
+
+  /** Answers and questions of the heartbeat never wait: when the queue is full, what is in it shows that we live. */
+  post(frame: Frame): void {
+    Queue.offerUnsafe(this.outgoing, encode(frame))
+  }
+
+  ask(): void {
+    this.post({ _tag: "Ping", nonce: this.nonce++ })
+  }
+
+  /** Bytes came. */
+  hear(bytes: Uint8Array): void {
+    this.pulse.hears(this.now())
+    this.splitter.push(bytes)
+    const waiting = [...this.hearing]
+    this.hearing.clear()
+    for (const told of waiting) told()
+  }
+
+  /** The first reason stays. */
+  end(why: End): void {
+    Deferred.doneUnsafe(this.over, Effect.succeed(why))
+  }
+
+  /** Asks a quiet peer, and gives up one that stays quiet or takes nothing. */
+  beat(now: number): number {
+    const { end, isDoubtful, isToAsk, wait } = this.pulse.beat(now)
+    if (isDoubtful && this.handler?.silent() === true) this.pulse.doubt()
+    if (isToAsk) this.ask()
+    if (end === "silent") this.end(ended("silent", `nothing heard for ${Duration.format(limits.dead)}`))
+    if (end === "stalled") this.end(ended("stalled", `it took nothing for ${Duration.format(limits.stalled)}`))
+    return wait
+  }
+
+  failed(cause: unknown): void {
+    Deferred.doneUnsafe(this.over, Effect.die(cause))
+  }
+}
 
 /** `first`: what is written before anything else, which is our Hello on a link that we accepted. */
-export const make = Effect.fnUntraced(function* (opened: Opened, first: ReadonlyArray<Frame>) {
-  const { hello, link, splitter } = opened
-  const clock = yield* Clock.Clock
-  const millis = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+export const make = Effect.fnUntraced(function* (opened: Opened, first: ReadonlyArray<Frame>, watch: Watch) {
   const outgoing = yield* Effect.acquireRelease(
     Queue.bounded<Uint8Array, Cause.Done>(limits.outgoingMax),
     Queue.shutdown
   )
   yield* Metrics.sampleQueue("outgoing", () => Queue.sizeUnsafe(outgoing))
-  for (const frame of first) Queue.offerUnsafe(outgoing, encode(frame))
-  const asked = yield* Deferred.make<End>()
-  const broken = yield* Deferred.make<End>()
-  const started = millis()
-  let heardAt = started
-  let pingedAt = started
-  /** Since when the reader waits for the link; undefined while it waits for a service of this node. */
-  let readingSince: number | undefined
-  let writingSince: number | undefined
-  /** The silence that was told, by its beginning. */
-  let toldOf: number | undefined
-  const hearing = Latch.makeUnsafe(false)
-  let nonce = 0
-  let last: Frame | null = null
-
-  // Answers and questions of the heartbeat never wait: when the queue is full, what is in it shows that we live.
-  const post = (frame: Frame) => Effect.sync(() => Queue.offerUnsafe(outgoing, encode(frame)))
-
-  const ping = Effect.suspend(() => post({ _tag: "Ping", nonce: nonce++ }))
-
-  const write = Effect.fnUntraced(function* (chunks: ReadonlyArray<Uint8Array>) {
-    writingSince = millis()
-    yield* link.write(...chunks)
-    writingSince = undefined
-  })
-
-  /** What is queued, in order; when the session has ended also the Goodbye, if there is one. */
-  const writer = Queue.takeBetween(outgoing, 1, batchMax).pipe(
-    Effect.flatMap(write),
-    Effect.forever,
-    Effect.catchIf(Cause.isDone, () => (last === null ? Effect.void : write([encode(last)]))),
-    Effect.catch((error) => Deferred.succeed(broken, closed(error)))
-  )
-
-  /** From here on nothing more is accepted for writing; what was is still written if the peer is to hear Goodbye. */
-  const finish = (exit: Exit.Exit<End>) =>
-    Effect.suspend(() => {
-      const end = Exit.isSuccess(exit) ? exit.value : null
-      if (end === null || end.goodbye === null) return Queue.shutdown(outgoing)
-      last = goodbye(end.goodbye, end.detail)
-      return Queue.end(outgoing)
-    })
-
-  /** Does what a frame asks for; returns an end if it was the last. */
-  const act = Effect.fnUntraced(function* (decoded: Decoded<Frame>, handler: Handler) {
-    if (decoded._tag === "Unknown") return yield* skip
-    if (decoded._tag === "Invalid") {
-      // Two sides that refuse each other's refusals would never come to an end.
-      if (decoded.tag === "Refused") return yield* skip
-      return yield* refuse(decoded.tag, decoded.reason, handler)
-    }
-    const { frame } = decoded
-    switch (frame._tag) {
-      case "Goodbye": {
-        const end: End = { reason: inert(frame.reason), detail: inert(frame.message ?? ""), goodbye: null }
-        return end
-      }
-      case "Ping":
-        yield* post({ _tag: "Pong", nonce: frame.nonce })
-        return
-      case "Pong":
-        return
-      case "Refused":
-        return yield* handler.complaint(`it refused our ${inert(frame.frame)}: ${inert(frame.reason)}`)
-      case "Hello":
-        return yield* refuse("Hello", "a session has one Hello from each side, its first frame", handler)
-      default:
-        if (!(yield* handler.frame(frame))) yield* skip
-        return
-    }
-  })
-
-  const skip = Metric.update(Metrics.framesSkipped, 1)
-
-  const refuse = Effect.fnUntraced(function* (tag: string, reason: string, handler: Handler) {
-    yield* Metric.update(Metrics.framesRefused, 1)
-    // A tag longer than a Word was cut, and an empty one has no name.
-    yield* post({ _tag: "Refused", frame: inert(tag).slice(0, 16).toWellFormed() || "?", reason })
-    yield* handler.complaint(`its ${inert(tag).slice(0, 16)} was refused: ${inert(reason)}`)
-  })
-
-  /** Everything that is here, frame by frame; then the link's next bytes. */
-  const reader = Effect.fnUntraced(function* (handler: Handler) {
-    yield* handler.begin
-    while (true) {
-      const body = splitter.next()
-      if (Result.isFailure(body)) return ended("protocol", body.failure.message)
-      if (body.success === undefined) {
-        readingSince = millis()
-        const bytes = yield* link.read
-        readingSince = undefined
-        heardAt = millis()
-        yield* hearing.release
-        splitter.push(bytes)
-      } else {
-        const decoded = decode(body.success)
-        if (Result.isFailure(decoded)) return ended("protocol", decoded.failure.message)
-        const end = yield* act(decoded.success, handler)
-        if (end !== undefined) return end
-      }
-    }
-  })
-
-  /** Asks a quiet peer, and gives up one that stays quiet. Time in which nobody listens to it does not count. */
-  const heartbeat = Effect.fnUntraced(function* (handler: Handler) {
-    const every = Duration.toMillis(link.side === "dialled" ? limits.heartbeat : limits.heartbeatAccepted)
-    const doubtful = Duration.toMillis(limits.doubtful)
-    const dead = Duration.toMillis(limits.dead)
-    const stalled = Duration.toMillis(limits.stalled)
-    while (true) {
-      const now = millis()
-      if (readingSince !== undefined && now - readingSince >= dead) {
-        return ended("silent", `nothing heard for ${dead / 1000} s`)
-      }
-      if (readingSince !== undefined && readingSince !== toldOf && now - readingSince >= doubtful) {
-        toldOf = readingSince
-        yield* handler.silent
-      }
-      if (writingSince !== undefined && now - writingSince >= stalled) {
-        return ended("stalled", `it took nothing for ${stalled / 1000} s`)
-      }
-      if (now - Math.max(heardAt, pingedAt) >= every) {
-        pingedAt = now
-        yield* ping
-      }
-      const next = Math.min(
-        Math.max(heardAt, pingedAt) + every,
-        readingSince === undefined
-          ? Number.POSITIVE_INFINITY
-          : readingSince + (readingSince === toldOf ? dead : doubtful),
-        writingSince === undefined ? Number.POSITIVE_INFINITY : writingSince + stalled
-      )
-      yield* Effect.sleep(Duration.millis(Math.max(1, next - now)))
-    }
-  })
-
-  const writing = yield* Deferred.make<Fiber.Fiber<unknown>>()
-  const scope = yield* Effect.scope
-
-  const run = Effect.fn("Session.run")(function* (handler: Handler) {
-    yield* Deferred.succeed(writing, yield* Effect.forkIn(writer, scope))
-    return yield* Effect.raceAllFirst([
-      reader(handler).pipe(Effect.catch((error) => Effect.succeed(closed(error)))),
-      heartbeat(handler),
-      Deferred.await(asked),
-      // The peer may have said why before it hung up: that is in the reader's hands, if it is not held up.
-      Deferred.await(broken).pipe(Effect.delay(lastWords))
-    ])
-  }, Effect.onExit(finish))
-
-  const part = Effect.fn("Session.part")(
-    function* (end: End) {
-      if (end.reason === "closed") return
-      if (end.goodbye !== null) yield* Fiber.await(yield* Deferred.await(writing))
-      yield* link.close
-    },
-    // What a peer did not take in all that time it will not take now.
-    Effect.timeoutOption(limits.farewell),
-    Effect.asVoid
-  )
-
-  const session: Session = {
-    link,
-    hello,
-    send: (...frames) =>
-      Effect.suspend(() =>
-        Effect.map(Queue.offerAll(outgoing, frames.map(encode)), (left) => frames.slice(frames.length - left.length))
-      ),
-    ping,
-    heard: Effect.suspend(() => (readingSince === undefined ? Effect.void : hearing.await)),
-    close: (reason) => Effect.asVoid(Deferred.succeed(asked, ended(reason, ""))),
-    isOpen: () => outgoing.state._tag === "Open",
-    run,
-    part
-  }
-  return session
+  const own = { outgoing, scope: yield* Effect.scope, watch, clock: yield* Clock.Clock }
+  const session = new LiveSession(opened, own)
+  for (const frame of first) session.post(frame)
+  return session satisfies Session
 })
+
+const write = Effect.fnUntraced(function* (self: LiveSession, chunks: ReadonlyArray<Uint8Array>) {
+  self.pulse.writes(self.now())
+  yield* self.link.write(...chunks)
+  self.pulse.wrote()
+})
+
+/** What is queued, in order; when the session has ended also the Goodbye, if there is one. */
+const writer = (self: LiveSession) =>
+  Queue.takeBetween(self.outgoing, 1, batchMax).pipe(
+    Effect.flatMap((chunks) => write(self, chunks)),
+    Effect.forever,
+    Effect.catchIf(Cause.isDone, () => (self.last === null ? Effect.void : write(self, [encode(self.last)]))),
+    // The peer may have said why before it hung up: that is in the reader's hands, if it is not held up.
+    Effect.catch((error) =>
+      Effect.delay(
+        Effect.sync(() => self.end(closed(error))),
+        lastWords
+      )
+    )
+  )
+
+/** From here on nothing more is accepted for writing; what was is still written if the peer is to hear Goodbye. */
+const finish = (self: LiveSession, exit: Exit.Exit<End>) =>
+  Effect.suspend(() => {
+    const end = Exit.isSuccess(exit) ? exit.value : null
+    if (end === null || end.goodbye === null) return Queue.shutdown(self.outgoing)
+    self.last = goodbye(end.goodbye, end.detail)
+    return Queue.end(self.outgoing)
+  })
+
+/** Everything that is here, frame by frame; then the link's next bytes. */
+const reader = Effect.fnUntraced(function* (self: LiveSession, handler: Handler) {
+  const post = (frame: Frame) => self.post(frame)
+  yield* handler.begin
+  while (true) {
+    const body = self.splitter.next()
+    if (Result.isFailure(body)) return ended("protocol", body.failure.message)
+    if (body.success === undefined) {
+      self.pulse.listens(self.now())
+      self.hear(yield* self.link.read)
+    } else {
+      const decoded = decode(body.success)
+      if (Result.isFailure(decoded)) return ended("protocol", decoded.failure.message)
+      const end = yield* act(post, decoded.success, handler)
+      if (end !== undefined) return end
+    }
+  }
+})
+
+const run = Effect.fnUntraced(
+  function* (self: LiveSession, handler: Handler) {
+    self.handler = handler
+    self.writing = yield* Effect.forkIn(writer(self), self.scope)
+    const unwatch = yield* self.watch(self)
+    const reading = yield* reader(self, handler).pipe(
+      Effect.catch((error) => Effect.succeed(closed(error))),
+      Effect.onExit((exit) => Deferred.done(self.over, exit)),
+      Effect.forkChild
+    )
+    return yield* Effect.interruptible(Deferred.await(self.over)).pipe(
+      Effect.ensuring(Effect.andThen(Effect.sync(unwatch), Fiber.interrupt(reading)))
+    )
+  },
+  (effect, self) => Effect.onExit(Effect.uninterruptible(effect), (exit) => finish(self, exit))
+)
+
+const part = Effect.fn("Session.part")(
+  function* (self: LiveSession, end: End) {
+    if (end.reason === "closed") return
+    if (end.goodbye !== null && self.writing !== undefined) yield* Fiber.await(self.writing)
+    yield* self.link.close
+  },
+  // What a peer did not take in all that time it will not take now.
+  Effect.timeoutOption(limits.farewell),
+  Effect.asVoid
+)

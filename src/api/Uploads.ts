@@ -84,7 +84,7 @@ const make = Effect.gen(function* () {
   const random = yield* SecureRandom.SecureRandom
   const home = join(dataDir, "uploads")
   const held = new Map<UploadId, Held>()
-  yield* Metrics.sample(Metrics.uploads, {}, () => held.size)
+  yield* Metrics.sample({ metric: Metrics.uploads, labels: {}, read: () => held.size })
 
   for (const view of yield* Marks.readAll(home)) {
     held.set(view.id, { view, root: join(home, view.id), writing: 0, made: new Set(), isSent: true, resending: 0 })

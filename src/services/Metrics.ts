@@ -126,21 +126,18 @@ export const CurrentSamples = Context.Reference<Samples>("kith/services/Metrics/
   defaultValue: () => new Samples()
 })
 
-/** Says how to read one value for as long as the scope lives. `read` must be quick, and safe after the end. */
-export const sample = (
-  metric: Sample["metric"],
-  labels: Labels,
-  read: () => number
-): Effect.Effect<void, never, Scope.Scope> =>
+/** Says how to read these values for as long as the scope lives. `read` must be quick, and safe after the end. */
+export const sample = (...some: ReadonlyArray<Sample>): Effect.Effect<void, never, Scope.Scope> =>
   Effect.asVoid(
     Effect.acquireRelease(
-      Effect.map(CurrentSamples, (samples) => samples.add({ metric, labels, read })),
-      (end) => Effect.sync(end)
+      Effect.map(CurrentSamples, (samples) => some.map((one) => samples.add(one))),
+      (ends) => Effect.sync(() => ends.forEach((end) => end()))
     )
   )
 
 /** How many wait in one queue of this kind. */
-export const sampleQueue = (queue: string, read: () => number) => sample(queueDepth, { queue }, read)
+export const sampleQueue = (queue: string, read: () => number) =>
+  sample({ metric: queueDepth, labels: { queue }, read })
 
 /** Counts one, under these labels. */
 export const count = (metric: Metric.Counter<number>, labels: Labels) =>

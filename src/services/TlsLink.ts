@@ -77,6 +77,9 @@ class Reading {
 /** What tls.connect also takes, though its type leaves it out. */
 type DialOptions = tls.ConnectionOptions & Pick<net.SocketConstructorOpts, "onread" | "noDelay">
 
+/** There is always someone to hear of an error, even between the handshake and the link. */
+const unheard = () => {}
+
 /** Begins to connect. */
 export const dialWire = (options: DialOptions): Wire => {
   const buffer = new LinkBuffer({ highWater, onRoom: () => reading.resume() })
@@ -91,15 +94,14 @@ export const dialWire = (options: DialOptions): Wire => {
   const all: DialOptions = { ...options, noDelay: true, onread }
   const socket = tls.connect(all)
   const reading = new Reading(socket, buffer)
-  // There is always someone to hear of an error, even between the handshake and the link.
-  socket.on("error", () => {})
+  socket.on("error", unheard)
   return { socket, buffer, reading }
 }
 
 /** Begins the server's side of a handshake on a connection that was accepted. */
 export const acceptWire = (raw: net.Socket, options: tls.TLSSocketOptions): Wire => {
   const socket = new tls.TLSSocket(raw, { ...options, isServer: true })
-  socket.on("error", () => {})
+  socket.on("error", unheard)
   const buffer = new LinkBuffer({ highWater, onRoom: () => reading.resume() })
   const reading = new Reading(socket, buffer)
   return { socket, buffer, reading }
@@ -137,14 +139,20 @@ export const make = (
     (link) => link.destroy
   ).pipe(Effect.tap(measured(wire.socket, known.protocol)))
 
+const labelsOf = (protocol: Protocol) => ({
+  link: { protocol },
+  received: { direction: "received", protocol },
+  sent: { direction: "sent", protocol }
+})
+const labels = { "kith/1": labelsOf("kith/1"), "kith-data/1": labelsOf("kith-data/1") }
+
 /** The link and its bytes on the network, for whoever asks. */
-const measured = (socket: tls.TLSSocket, protocol: Protocol) => {
-  const labels = { protocol }
-  return Metrics.sample(Metrics.links, labels, () => (socket.destroyed ? 0 : 1)).pipe(
-    Effect.andThen(Metrics.sample(Metrics.bytes, { direction: "received", ...labels }, () => socket.bytesRead)),
-    Effect.andThen(Metrics.sample(Metrics.bytes, { direction: "sent", ...labels }, () => socket.bytesWritten))
+const measured = (socket: tls.TLSSocket, protocol: Protocol) =>
+  Metrics.sample(
+    { metric: Metrics.links, labels: labels[protocol].link, read: () => (socket.destroyed ? 0 : 1) },
+    { metric: Metrics.bytes, labels: labels[protocol].received, read: () => socket.bytesRead },
+    { metric: Metrics.bytes, labels: labels[protocol].sent, read: () => socket.bytesWritten }
   )
-}
 
 class TlsLink implements Link {
   readonly peer: PeerId

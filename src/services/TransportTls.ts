@@ -6,7 +6,6 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -21,7 +20,8 @@ import { dial } from "./TransportTlsDial.ts"
 import { type Inbound, listen, type Listener } from "./TransportTlsListen.ts"
 import * as Security from "./TransportTlsSecurity.ts"
 
-type Handler = (link: Inbound) => Fiber.Fiber<void>
+/** Runs in the fiber of the connection, which is the acceptor's from then on. */
+type Handler = (link: Inbound) => Effect.Effect<void>
 
 const make = Effect.gen(function* () {
   const config = yield* NodeConfig
@@ -31,11 +31,10 @@ const make = Effect.gen(function* () {
   const deliver = Effect.fnUntraced(function* (inbound: Inbound) {
     const handler = handlers.get(inbound.protocol)
     if (handler === undefined) {
-      yield* Effect.logDebug("Closed a link that nobody waits for")
-      return yield* Effect.flatMap(inbound.open, (link) => link.close)
+      yield* Effect.annotateLogs(Effect.logDebug("Closed a link that nobody waits for"), namesOf(inbound))
+      return yield* Effect.scoped(Effect.flatMap(inbound.open, (link) => link.close))
     }
-    const fiber = handler(inbound)
-    yield* Effect.onInterrupt(Fiber.await(fiber), () => Fiber.interrupt(fiber))
+    yield* handler(inbound)
   })
 
   const listener = yield* listen({
@@ -43,8 +42,7 @@ const make = Effect.gen(function* () {
     host: config.host,
     port: config.port,
     portIsFixed: config.portIsFixed,
-    deliver: (inbound) =>
-      Effect.annotateLogs(Effect.scoped(deliver(inbound)), { peer: inbound.peer, address: format(inbound.remote) })
+    deliver
   })
   yield* Effect.logDebug("Listening").pipe(Effect.annotateLogs({ host: listener.host, port: listener.port }))
 
@@ -53,10 +51,16 @@ const make = Effect.gen(function* () {
     handle: Parameters<Transport["Service"]["accept"]>[1]
   ) {
     if (handlers.has(protocol)) return yield* Effect.die(new Error(`${protocol} has a handler already`))
-    // The fibers are the acceptor's: its context, and its scope, which waits for them.
-    const run = yield* FiberSet.makeRuntime<never, void>()
+    // Connections are the acceptor's once they are links: they have its context, and its scope waits for them.
+    const fibers = yield* FiberSet.make<unknown, unknown>()
+    const context = yield* Effect.context()
+    const handler: Handler = (inbound) =>
+      Effect.withFiber((fiber) => {
+        FiberSet.addUnsafe(fibers, fiber)
+        return Effect.updateContext(serve(inbound, handle), () => context)
+      })
     yield* Effect.acquireRelease(
-      Effect.sync(() => handlers.set(protocol, (inbound) => run(serve(inbound, handle)))),
+      Effect.sync(() => handlers.set(protocol, handler)),
       () => Effect.sync(() => handlers.delete(protocol))
     )
   })
@@ -79,10 +83,14 @@ const serve = (
     Effect.flatMap(handle),
     Effect.scoped,
     Effect.catchCause((cause) =>
-      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("The handler of a link failed", cause)
-    ),
-    Effect.annotateLogs({ peer: inbound.peer, address: format(inbound.remote) })
+      Cause.hasInterruptsOnly(cause)
+        ? Effect.void
+        : Effect.annotateLogs(Effect.logError("The handler of a link failed", cause), namesOf(inbound))
+    )
   )
+
+/** Which link a line in the log is about. */
+const namesOf = ({ peer, remote }: Inbound) => ({ peer, address: format(remote) })
 
 /**
  * Where a listener can be reached: IPv4 first, as what a person reads and types. Link-local addresses are left out,

@@ -56,12 +56,17 @@ const attempt = Effect.fnUntraced(function* (security: Security, address: Addres
 const secured = (socket: tls.TLSSocket, address: Address): Effect.Effect<void, DialError> =>
   Effect.callback((resume) => {
     let connected = false
-    socket.once("connect", () => {
+    const done = (result: Effect.Effect<void, DialError>) => {
+      socket.off("connect", connect).off("secureConnect", secure).off("error", broken).off("close", gone)
+      resume(result)
+    }
+    const connect = () => {
       connected = true
-    })
-    socket.once("secureConnect", () => resume(Effect.void))
-    socket.once("error", (error) => resume(Effect.fail(explain(error, connected, address))))
-    socket.once("close", () => resume(Effect.fail(failed("notKith", address, "it hung up"))))
+    }
+    const secure = () => done(Effect.void)
+    const broken = (error: Error) => done(Effect.fail(explain(error, connected, address)))
+    const gone = () => done(Effect.fail(failed("notKith", address, "it hung up")))
+    socket.once("connect", connect).once("secureConnect", secure).once("error", broken).once("close", gone)
   })
 
 /** Whether the one who answered is the one who was called. */

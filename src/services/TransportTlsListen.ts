@@ -149,22 +149,26 @@ const makeHandshake = (security: Security, gate: HandshakeGate) =>
 
 const secured = ({ socket }: TlsLink.Wire): Effect.Effect<Known, Offence> =>
   Effect.callback((resume) => {
+    const done = (result: Effect.Effect<Known, Offence>) => {
+      socket.off("secure", judge).off("error", broken).off("_tlsError", broken).off("close", gone)
+      resume(result)
+    }
     const offend = (reason: string) =>
-      resume(Effect.fail(new Offence({ reason, isGone: reason === hungUp || reason === "ECONNRESET" })))
-    socket.once("secure", () => {
+      done(Effect.fail(new Offence({ reason, isGone: reason === hungUp || reason === "ECONNRESET" })))
+    const judge = () => {
       // A certificate can be odd enough for Node to throw, and this is an event: nobody above would catch it.
       try {
         const known = identify(socket)
         if ("problem" in known) offend(known.problem)
-        else resume(Effect.succeed(known))
+        else done(Effect.succeed(known))
       } catch (cause) {
         offend(`its certificate cannot be read (${String(cause)})`)
       }
-    })
-    // What goes wrong in a handshake comes by the second of these, what goes wrong below it by the first.
-    socket.once("error", (error) => offend(TlsLink.reasonOf(error)))
-    socket.once("_tlsError", (error: Error) => offend(TlsLink.reasonOf(error)))
-    socket.once("close", () => offend(hungUp))
+    }
+    const broken = (error: Error) => offend(TlsLink.reasonOf(error))
+    const gone = () => offend(hungUp)
+    // What goes wrong in a handshake comes by the third of these, what goes wrong below it by the second.
+    socket.once("secure", judge).once("error", broken).once("_tlsError", broken).once("close", gone)
   })
 
 const hungUp = "it hung up"

@@ -13,6 +13,7 @@ import { encode, type Frame, frameMaxBytes, type FrameOf, helloMaxBytes } from "
 import { Splitter } from "../../src/schema/FrameCodec.ts"
 import { Instance, TransferId } from "../../src/schema/Id.ts"
 import { type Link, LinkClosed } from "../../src/services/Transport.ts"
+import * as Heartbeats from "../../src/actors/Heartbeats.ts"
 import * as Session from "../../src/actors/Session.ts"
 import * as SimulatedNetwork from "../../src/testing/SimulatedNetwork.ts"
 import { elapse } from "../../src/testing/SimulatedTime.ts"
@@ -347,13 +348,13 @@ describe("the last words of a peer", () => {
         const instance = Instance.make(someMessage(1))
         const opened = { link, hello: hello({ id: link.peer, instance }), splitter: new Splitter(frameMaxBytes) }
         const end = yield* Effect.gen(function* () {
-          const session = yield* Session.make(opened, [])
+          const session = yield* Session.make(opened, [], yield* Heartbeats.make)
           yield* session.send(receipt(1))
           const nothing = Effect.succeed(false)
           return yield* session.run({
             begin: Effect.void,
             frame: () => nothing,
-            silent: Effect.void,
+            silent: () => true,
             complaint: () => Effect.void
           })
         }).pipe(Effect.scoped, (running) => elapse(running, { within: "1 second" }))
