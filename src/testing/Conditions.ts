@@ -5,7 +5,7 @@
 import type * as Duration from "effect/Duration"
 import { micros } from "./Plan.ts"
 
-/** How a segment treats what crosses it. What is not said stays as it was. */
+/** How a segment treats what crosses it. What is not said stays as it was. A duration that is a number is milliseconds. */
 export interface ConditionSettings {
   /** One way; 1 ms unless told otherwise. */
   readonly latency?: Duration.Input
@@ -13,13 +13,15 @@ export interface ConditionSettings {
   readonly jitter?: Duration.Input
   /** Bytes a second, in each direction of each link; null (the default) is no bound. */
   readonly bandwidth?: number | null
-  /** Chances from 0 (the default) to 1, for datagrams: lost, arriving twice, overtaken by later ones. */
+  /** Chance of a datagram to be lost, from 0 (the default) to 1. Links lose nothing: a lost segment is sent again. */
   readonly loss?: number
+  /** Chance of a datagram to arrive twice. */
   readonly duplication?: number
+  /** Chance of a datagram to be late by up to ten latencies, so that later ones overtake it. */
   readonly reordering?: number
 }
 
-/** How a segment treats what crosses it. Times in microseconds; chances from 0 to 1. */
+/** The same with nothing left open. Times in microseconds; chances from 0 to 1. */
 export interface Conditions {
   /** One way. */
   readonly latency: number

@@ -6,7 +6,7 @@ import { applied, type ConditionSettings } from "./Conditions.ts"
 import { type Host, notice } from "./Host.ts"
 import { type Medium, portKey } from "./Medium.ts"
 
-/** Hosts and segments are meant by their names. */
+/** Hosts and segments are meant by their names. `test/testing/Verbs.test.ts` has an example of each. */
 export interface NetworkVerbs {
   /** Changes how a segment, or each one so far, treats what crosses it from now on. */
   readonly conditions: (settings: ConditionSettings, segment?: string) => void
@@ -29,6 +29,7 @@ export interface NetworkVerbs {
   readonly boot: (host: string) => void
   /** Gives a host a card on a segment, or plugs in the one it had. */
   readonly plug: (host: string, segment: string) => void
+  /** Pulls that card out: nothing comes in or goes out by it, its addresses are gone, and links by it fall silent. */
   readonly unplug: (host: string, segment: string) => void
   /** Its card on this segment gets new addresses; links at the old ones fall silent, and nobody is told. */
   readonly renumber: (host: string, segment: string) => void

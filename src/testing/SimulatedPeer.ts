@@ -71,13 +71,13 @@ export interface SimulatedPeer {
   /** It stands still as by SIGSTOP until it is thawed: nothing is sent, read or noticed. Ask nothing of it meanwhile. */
   readonly freeze: () => void
   readonly thaw: () => void
-  /** Sets its time of day; deadlines do not notice. */
+  /** From now on its time of day is this much later than the network's (earlier, if negative); deadlines do not notice. */
   readonly skewClock: (by: Duration.Input) => void
   /** Changes its settings from its next start on. */
   readonly configure: (settings: Omit<PeerSettings, "segments">) => void
   /** From now on each piece of work on its disk takes this many milliseconds. */
   readonly slowDisk: (millis: number) => void
-  /** From now on its disk takes this many bytes more, and no others. */
+  /** From now on its disk takes this many bytes more, and no others; infinity is as at the beginning. */
   readonly fillDisk: (left: number) => void
 }
 
