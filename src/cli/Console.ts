@@ -21,7 +21,7 @@ import { Identity } from "../services/Identity.ts"
 import { PeerRegistry } from "../services/PeerRegistry.ts"
 import { Transfer as Transfers } from "../services/Transfer.ts"
 import { Transport } from "../services/Transport.ts"
-import * as Asking from "./Asking.ts"
+import * as Questions from "./Questions.ts"
 import * as Output from "./Output.ts"
 import * as Progress from "./Progress.ts"
 import type { LogFormat } from "./Settings.ts"
@@ -81,7 +81,7 @@ export const attend = Effect.gen(function* () {
     )
   const states = new Map<Transfer["id"], Transfer["state"]>()
   const here = new Set<PeerId>()
-  const asking = Asking.make(transfers)
+  const asking = Questions.make(transfers)
 
   const transferChanged = Effect.fnUntraced(function* (transfer: Transfer) {
     const before = states.get(transfer.id)
@@ -157,7 +157,7 @@ const received = (
   const what = Progress.whatOf(transfer)
   switch (transfer.state) {
     case "offered":
-      return Asking.question(transfer, { name, trust, into, canAnswer: process.stdin.isTTY })
+      return Questions.question(transfer, { name, trust, into, canAnswer: process.stdin.isTTY })
     case "running":
       return known ? [] : [`${name} sends ${what}`]
     case "done":

@@ -9,7 +9,7 @@ import { isOver, type Transfer } from "../schema/Offer.ts"
 import { inert } from "../schema/Text.ts"
 import { account, remarks, shortId, shortLength, wayOf } from "./Account.ts"
 import { Failed, Usage } from "./Ending.ts"
-import * as Listing from "./Listing.ts"
+import * as EntryLines from "./EntryLines.ts"
 import { names, type Names } from "./Names.ts"
 import * as Output from "./Output.ts"
 import { json, watch, withNode } from "./Verb.ts"
@@ -79,7 +79,7 @@ const showOne = (query: string, wanted: { readonly json: boolean; readonly list:
   withNode(
     Effect.fnUntraced(function* (client) {
       const transfer = yield* client.transfers.find({ query: { query } })
-      const listed = Listing.entries(client, transfer.id)
+      const listed = EntryLines.entries(client, transfer.id)
       if (wanted.json) return yield* wanted.list ? Output.jsonArray(listed) : Output.json(transfer)
       const nameOf = yield* names(client)
       for (const line of account(transfer, nameOf)) yield* Output.line(line)
@@ -91,7 +91,7 @@ const showOne = (query: string, wanted: { readonly json: boolean; readonly list:
       if (wanted.list && transfer.listed === false) {
         return yield* new Failed({ problem: "its list is still on its way; ask again in a moment" })
       }
-      if (wanted.list) yield* Stream.runForEach(listed, (entry) => Output.line(Listing.lineOf(entry)))
+      if (wanted.list) yield* Stream.runForEach(listed, (entry) => Output.line(EntryLines.lineOf(entry)))
     })
   )
 

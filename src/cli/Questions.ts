@@ -8,7 +8,7 @@ import { short } from "../schema/PeerId.ts"
 import { inert } from "../schema/Text.ts"
 import type { Transfer as Transfers } from "../services/Transfer.ts"
 import { shortId } from "./Account.ts"
-import * as Listing from "./Listing.ts"
+import * as EntryLines from "./EntryLines.ts"
 import * as Output from "./Output.ts"
 import { whatOf } from "./Progress.ts"
 
@@ -87,7 +87,7 @@ export const make = (transfers: Transfers["Service"]) => {
     }
     const entries = yield* transfers.entries(offer.id, { from: 0, limit: listedMax + 1 })
     yield* Output.tell(`${whatOf(offer)}:`)
-    for (const entry of entries.slice(0, listedMax)) yield* Output.tell(`  ${Listing.lineOf(entry)}`)
+    for (const entry of entries.slice(0, listedMax)) yield* Output.tell(`  ${EntryLines.lineOf(entry)}`)
     if (entries.length > listedMax) {
       yield* Output.tell(`  and more; all of it: kith transfers ${shortId(offer)} --list`)
     }
