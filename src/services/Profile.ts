@@ -57,16 +57,20 @@ const make = Effect.fnUntraced(function* (keeping: Kept<ProfileChange>) {
   const changes = yield* Effect.acquireRelease(PubSub.sliding<Values>(changesMax), PubSub.shutdown)
   const turn = yield* Semaphore.make(1)
 
-  const change = Effect.fn("Profile.change")(function* (change: ProfileChange) {
-    const next = apply(values, change)
-    if (isSame(values, next)) return next
-    const before = values
-    values = next
-    yield* PubSub.publish(changes, next)
-    changed = { ...changed, ...difference(before, next) }
-    yield* keeping.save(changed)
-    return next
-  }, turn.withPermit)
+  const change = Effect.fn("Profile.change")(
+    function* (change: ProfileChange) {
+      const next = apply(values, change)
+      const isNews = !isSame(values, next)
+      values = next
+      if (isNews) yield* PubSub.publish(changes, next)
+      // Kept even if it was so before: the disk may have refused it then, or only this start may have chosen it.
+      changed = { ...changed, ...said(change, next) }
+      yield* keeping.save(changed)
+      return next
+    },
+    // What stands is kept, though whoever changed it may have gone.
+    (changing) => Effect.uninterruptible(turn.withPermit(changing))
+  )
 
   const profile = Profile.of({
     current: Effect.sync(() => values),
@@ -92,11 +96,11 @@ const overruled = ({ accept, name, ...rest }: ProfileChange, fallbacks: Readonly
   ...(accept !== undefined && fallbacks.includes("accept") && { accept })
 })
 
-/** What of it is new. */
-const difference = (before: Values, { accept, name, status, statusText }: Values): ProfileChange => ({
-  ...(name !== before.name && { name }),
-  ...(accept !== before.accept && { accept }),
-  ...((status !== before.status || statusText !== before.statusText) && { status, statusText })
+/** What a person said of it; a status goes with its text. */
+const said = (change: ProfileChange, { accept, name, status, statusText }: Values): ProfileChange => ({
+  ...(change.name !== undefined && { name }),
+  ...(change.accept !== undefined && { accept }),
+  ...((change.status !== undefined || change.statusText !== undefined) && { status, statusText })
 })
 
 const apply = (values: Values, change: ProfileChange): Values => {

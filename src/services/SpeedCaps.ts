@@ -75,6 +75,9 @@ const make = Effect.fnUntraced(function* (keeping: Kept<Changed>) {
     tell(oldest, none)
   }
 
+  // What stands is kept, though whoever set it may have gone.
+  const inTurn = <A>(setting: Effect.Effect<A>) => Effect.uninterruptible(turn.withPermit(setting))
+
   const set = Effect.fn("SpeedCaps.set")(function* (peer: PeerId | null, { receive, send }: CapsChange) {
     const change: CapsChange = {
       ...(send !== undefined && { send: atLeast(send) }),
@@ -88,7 +91,7 @@ const make = Effect.fnUntraced(function* (keeping: Kept<Changed>) {
     tell(peer, next)
     yield* keeping.save({ node: changed, peers: Array.from(peers, ([peer, caps]) => ({ peer, caps })) })
     return next
-  }, turn.withPermit)
+  }, inTurn)
 
   return SpeedCaps.of({
     get: (peer) => Effect.sync(() => (peer === null ? node : (peers.get(peer) ?? none))),
