@@ -99,9 +99,12 @@ export const watch = Effect.fnUntraced(function* (tools: TrustTools) {
       case "PeerRemoved":
         return Effect.sync(() => void names.delete(event.id))
       case "Missed":
-        return Effect.flatMap(registry.list, (peers) =>
-          Effect.forEach(peers, (peer) => named(peer, true), { discard: true })
-        )
+        return Effect.flatMap(registry.list, (peers) => {
+          // Of those that went unseen nobody will say so any more.
+          const known = new Set(peers.map((peer) => peer.id))
+          for (const id of names.keys()) if (!known.has(id)) names.delete(id)
+          return Effect.forEach(peers, (peer) => named(peer, true), { discard: true })
+        })
       default:
         return Effect.void
     }

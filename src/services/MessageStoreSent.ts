@@ -181,7 +181,12 @@ export const makeSent = (database: Database["Service"], sql: SqlClient) => {
         yield* number(sql, [peer])
         const key = keyOf(sql, peer)
         const newest = sql`(SELECT max(n) FROM outgoing WHERE peer = ${key})`
-        yield* sql`INSERT INTO outgoing (peer, epoch, next) VALUES (${key}, ${fresh}, 1)`
+        // A counter of which the peer may still read something stays. Any other is used again: a peer that asks for new
+        // ones all the time, as only one that lies does, costs no room.
+        yield* sql`
+          INSERT INTO outgoing (peer, epoch, next) SELECT ${key}, ${fresh}, 1 WHERE ${newest} IS NULL
+            OR EXISTS (SELECT 1 FROM recipients WHERE peer = ${key} AND counter = ${newest} AND state = 2)`
+        yield* sql`UPDATE outgoing SET epoch = ${fresh} WHERE n = ${newest}`
         yield* sql`
           UPDATE recipients SET counter = ${newest}, seq = w.place, state = 0
           FROM (SELECT message, row_number() OVER (ORDER BY counter, seq) AS place FROM recipients

@@ -319,6 +319,25 @@ describe("MessageStore", () => {
     }).pipe(Effect.provide(memory))
   )
 
+  it.effect("takes no more room for a peer that has itself numbered anew all the time", () =>
+    Effect.gen(function* () {
+      const store = yield* MessageStore
+      const sql = yield* SqlClient
+      yield* store.append(message(1, "read at last", [bob]), epochs(someEpoch(1)))
+      yield* store.advance(bob, { epoch: someEpoch(1), seq: 1, state: "delivered" })
+      yield* store.append(message(2, "waits", [bob]), epochs(someEpoch(1)))
+      for (let n = 2; n < 50; n++) yield* store.renumber(bob, someEpoch(n))
+      assert.lengthOf(yield* sql`SELECT n FROM outgoing`, 2)
+      const [waiting] = yield* store.outbox(bob, { after: 0, limit: 10 })
+      assert.deepInclude(waiting, { text: "waits", epoch: someEpoch(49), seq: 1 })
+      const read = yield* store.advance(bob, { epoch: someEpoch(1), seq: 1, state: "read" })
+      assert.deepStrictEqual(
+        read.changed.map((one) => [one.text, one.state]),
+        [["read at last", "read"]]
+      )
+    }).pipe(Effect.provide(memory))
+  )
+
   it.effect("keeps any text exactly", () =>
     Effect.gen(function* () {
       const store = yield* MessageStore
