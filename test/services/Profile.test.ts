@@ -5,7 +5,6 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import * as Option from "effect/Option"
 import { NodeConfig } from "../../src/config.ts"
 import { DatabaseError } from "../../src/services/Database.ts"
 import { Profile } from "../../src/services/Profile.ts"
@@ -18,7 +17,7 @@ const over = <E>(
 ) => {
   const kept: Array<unknown> = []
   const store = Layer.mock(SettingsStore, {
-    get: () => Effect.succeed(Option.none()),
+    get: () => Effect.succeedNone,
     set: (_setting, value) =>
       Effect.andThen(
         before,
@@ -27,8 +26,7 @@ const over = <E>(
   })
   const config = NodeConfig.layer({ name: "alice", dataDir: "/nowhere" })
   return Profile.use((profile) => test(profile, kept)).pipe(
-    Effect.provide(Profile.layer.pipe(Layer.provide([store, config]))),
-    Effect.provide(Logger.layer([]))
+    Effect.provide([Profile.layer.pipe(Layer.provide([store, config])), Logger.layer([])])
   )
 }
 
