@@ -26,6 +26,7 @@ import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
@@ -66,6 +67,8 @@ export interface SimulatedPeer {
   readonly stop: Effect.Effect<void>
   /** The machine stops at once, as when its plug is pulled: no goodbye, and what the disk had not synced is lost. */
   readonly kill: Effect.Effect<void>
+  /** The same within a piece of work, as from `disk.onWork`. What is left of it in memory goes a moment later. */
+  readonly pull: () => void
   /** Stops it in order and starts it again. */
   readonly restart: Effect.Effect<void, ListenError | DatabaseError>
   /** It stands still as by SIGSTOP until it is thawed: nothing is sent, read or noticed. Ask nothing of it meanwhile. */
@@ -117,14 +120,16 @@ export const make = Effect.fnUntraced(function* (
   let current: Run | undefined
   let isDead = false
 
-  /** The plug is pulled: nothing more goes out or comes in, and nobody waits for time. */
-  const pull = ({ clock }: Run) => {
+  /** Nothing more goes out or comes in, and nobody waits for time. */
+  const cutOff = ({ clock }: Run) => {
     network.kill(name)
     clock.halt()
     database.cut()
   }
 
   const start = Effect.gen(function* () {
+    // It may have been pulled in this very moment.
+    if (isDead) yield* stop
     if (current !== undefined) return
     if (isDead) network.boot(name)
     isDead = false
@@ -143,7 +148,7 @@ export const make = Effect.fnUntraced(function* (
     yield* Scope.addFinalizer(
       scope,
       Effect.sync(() => {
-        if (current === run) pull(run)
+        if (current === run) cutOff(run)
       })
     )
   })
@@ -154,13 +159,31 @@ export const make = Effect.fnUntraced(function* (
     return run === undefined ? Effect.void : Scope.close(run.scope, Exit.void)
   })
 
-  const kill = Effect.suspend(() => {
-    if (current === undefined) return Effect.void
+  const die = () => {
+    if (current === undefined || isDead) return
     isDead = true
-    pull(current)
+    network.kill(name)
+    database.cut()
     disk.crash()
-    return stop
+  }
+
+  const kill = Effect.suspend(() => {
+    die()
+    current?.clock.halt()
+    return isDead ? stop : Effect.void
   })
+
+  const pulled = yield* Latch.make(false)
+  const pull = () => {
+    die()
+    pulled.openUnsafe()
+  }
+  yield* pulled.await.pipe(
+    Effect.andThen(pulled.close),
+    Effect.andThen(kill),
+    Effect.forever,
+    Effect.forkScoped({ startImmediately: true })
+  )
 
   const run: SimulatedPeer["run"] = (effect) =>
     Effect.suspend(() =>
@@ -184,10 +207,11 @@ export const make = Effect.fnUntraced(function* (
         }),
         Effect.asVoid
       ),
-    isRunning: () => current !== undefined,
+    isRunning: () => current !== undefined && !isDead,
     start,
     stop,
     kill,
+    pull,
     restart: Effect.andThen(stop, start),
     freeze: () => network.freeze(name),
     thaw: () => network.thaw(name),

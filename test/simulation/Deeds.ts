@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit"
 import { Chat } from "../../src/services/Chat.ts"
 import { Profile } from "../../src/services/Profile.ts"
 import { ask } from "./Ask.ts"
-import { type Act, describe, nameOf } from "./Scenario.ts"
+import { type Act, describe, type DieAct, nameOf } from "./Scenario.ts"
 import { type Actor, now, type Stage } from "./Stage.ts"
 import * as Transfers from "./TransferDeeds.ts"
 import * as Trusts from "./TrustDeeds.ts"
@@ -52,12 +52,28 @@ export const start = Effect.fnUntraced(function* (stage: Stage, actor: Actor) {
   if (Exit.isFailure(exit)) stage.failures.push(`${actor.peer.name} did not start: ${Cause.pretty(exit.cause)}`)
 })
 
-const kill = (stage: Stage, actor: Actor) => {
-  actor.frozen = false
-  // What it met a moment ago it may not have written down.
+/** What it met a moment ago it may not have written down. */
+const forgetNewest = (stage: Stage, actor: Actor) => {
   for (const [pair, since] of stage.met) {
     if (pair.split(" ").includes(String(actor.number)) && now(stage) - since < writtenWithin) stage.met.delete(pair)
   }
+}
+
+const die = (stage: Stage, actor: Actor, { after, at }: DieAct) => {
+  let left = after
+  actor.peer.disk.onWork = (action) => {
+    if (action !== at || --left > 0 || !actor.peer.isRunning()) return
+    actor.peer.disk.onWork = undefined
+    stage.trace.add(actor.peer.name, `dies before the next is ${at}`)
+    forgetNewest(stage, actor)
+    actor.frozen = false
+    actor.peer.pull()
+  }
+}
+
+const kill = (stage: Stage, actor: Actor) => {
+  actor.frozen = false
+  forgetNewest(stage, actor)
   return actor.peer.kill
 }
 
@@ -126,6 +142,9 @@ const toMachines = Effect.fnUntraced(function* (stage: Stage, act: Act) {
       return true
     case "kill":
       yield* kill(stage, node)
+      return true
+    case "die":
+      die(stage, node, act)
       return true
     case "freeze":
       if (!node.peer.isRunning()) return true

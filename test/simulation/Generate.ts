@@ -20,6 +20,7 @@ const weights: Record<Act["_tag"], readonly [talk: number, bulk: number, trust: 
   send: [10, 26, 10, 24],
   again: [1, 2, 0, 3],
   kill: [6, 12, 4, 6],
+  die: [1, 6, 0, 5],
   stop: [4, 4, 2, 2],
   start: [10, 18, 7, 9],
   restart: [2, 4, 2, 3],
@@ -85,6 +86,11 @@ const answer = (random: SimulatedRandom, node: number, which: number): Act => {
   return { _tag: "answer", node, which, part, ...conflict }
 }
 
+const death = (random: SimulatedRandom, node: number): Act => {
+  const at = pick(random, "created", "written", "synced", "published", "removed")
+  return { _tag: "die", node, at, after: random.between(1, at === "written" || at === "synced" ? 8 : 2) }
+}
+
 const act = (random: SimulatedRandom, nodes: number, theme: Theme): Act => {
   const node = random.between(0, nodes - 1)
   const peer = (node + random.between(1, nodes - 1)) % nodes
@@ -117,6 +123,8 @@ const act = (random: SimulatedRandom, nodes: number, theme: Theme): Act => {
         which,
         how: pick(random, "rewrite", "rewrite", "grow", "shrink", "remove", "create")
       }
+    case "die":
+      return death(random, node)
     case "invite":
       return { _tag, node, lasts: random.chance(0.3) ? random.between(1, 20) : 600 }
     case "join":
@@ -187,12 +195,12 @@ const consequence = (random: SimulatedRandom, { act }: Step, nodes: number, them
       if (random.chance(0.25)) return [{ wait: soon, act: changed(random, act.node, act.tree) }]
       // One end of it dies in the middle.
       const node = random.chance(0.7) ? receiver : act.node
-      return random.chance(0.4)
-        ? []
-        : [
-            { wait: random.between(500, 8000), act: { _tag: "kill", node } },
-            { wait: random.between(0, 3000), act: { _tag: "start", node } }
-          ]
+      const start: Step = { wait: random.between(0, 3000), act: { _tag: "start", node } }
+      if (random.chance(0.5)) return [{ wait: random.between(500, 8000), act: { _tag: "kill", node } }, start]
+      return [
+        { wait: 0, act: death(random, node) },
+        { ...start, wait: random.between(1000, 9000) }
+      ]
     }
     case "invite":
       return [{ wait: soon >> 2, act: { _tag: "join", node: other, ticket: random.between(0, 1) } }]
@@ -236,7 +244,7 @@ export const generate = (seed: number): Scenario => {
   const isSlow = theme === "bulk" || theme === "choice"
   const conditions = { ...weather(random), ...(isSlow && { bandwidth: random.between(100_000, 600_000) }) }
   const steps = Array.from({ length }, () => ({ wait: wait(random), act: act(random, nodes, theme) })).flatMap((step) =>
-    random.chance(0.5) ? [step, ...consequence(random, step, nodes, theme)] : [step]
+    random.chance(0.6) ? [step, ...consequence(random, step, nodes, theme)] : [step]
   )
   const first = theme === "choice" || (theme === "trust" && random.chance(0.5)) ? policies(random, nodes) : []
   const segments = random.chance(0.2) && { segments: segmented(random, nodes) }

@@ -14,6 +14,7 @@ export type Act =
   | { readonly _tag: "start" | "stop" | "kill" | "restart" | "freeze" | "thaw"; readonly node: number }
   | { readonly _tag: "say"; readonly node: number; readonly to: number | null }
   | SendAct
+  | DieAct
   | {
       readonly _tag: "pause" | "resume" | "cancel" | "again" | "dismiss"
       readonly node: number
@@ -53,6 +54,14 @@ export interface SendAct {
   readonly to: ReadonlyArray<number>
   readonly tree: number
   readonly priority?: TransferPriority
+}
+
+/** Its plug is pulled when its disk is about to do the so manieth piece of this work from now on. */
+export interface DieAct {
+  readonly _tag: "die"
+  readonly node: number
+  readonly at: "created" | "written" | "synced" | "published" | "removed"
+  readonly after: number
 }
 
 /** An answer to an offer that waits for one: all of it, a part of its list (from 0 to 1), or none. */
