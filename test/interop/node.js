@@ -114,7 +114,7 @@ export const control = async (socket, peer, dialled = false) => {
   const link = { socket, peer, dialled, heard: Date.now(), send: (frame) => write(socket, 0, frame) }
   const heart = setInterval(() => {
     const quiet = Date.now() - link.heard
-    if (quiet > (link.hello ? 15000 : 5000)) goodbye(link, "silent")
+    if (quiet > (link.hello ? 14000 : 5000)) goodbye(link, "silent")
     else if (quiet > 5000) link.send({ _tag: "Ping", nonce: 0 })
   }, 1000)
   try {
