@@ -78,16 +78,17 @@ export const load = (
           Effect.onInterrupt(() => Effect.sync(() => forget(lease))),
           Effect.map((read): Loaded => {
             const failures = new Map<number, string>()
-            const digests = new Map<Planned, Uint8Array>()
-            for (const [i, block] of wanted.entries()) {
+            wanted.forEach(({ entry }, i) => {
               const found = read[i]
-              if (found instanceof Uint8Array) digests.set(block, found)
-              else if (!failures.has(block.entry)) failures.set(block.entry, found ?? "it was not read")
-            }
+              if (!(found instanceof Uint8Array) && !failures.has(entry))
+                failures.set(entry, found ?? "it was not read")
+            })
+            let next = 0
             const blocks = planned.map((block): LoadedBlock => {
               const { entry, number } = block
-              const digest = failures.has(entry) ? undefined : digests.get(block)
-              return { number, entry, record: digest && recordOf(block, digest, lease.buffer) }
+              const digest = block === wanted[next] ? read[next++] : undefined
+              const isGood = digest instanceof Uint8Array && !failures.has(entry)
+              return { number, entry, record: isGood ? recordOf(block, digest, lease.buffer) : undefined }
             })
             return { blocks, lease, failures: [...failures] }
           })

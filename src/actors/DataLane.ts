@@ -73,6 +73,12 @@ const nothing = new Uint8Array(0)
 
 const recordHead = headerBytes + blockHeadBytes
 
+/** Up to this size blocks are put together from pieces before anyone looks at them; larger ones go where they belong. */
+const joinedMax = 64 * 1024
+
+const uint32 = (bytes: Uint8Array, at: number): number =>
+  (bytes[at] ?? 0) * 2 ** 24 + (((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0))
+
 const lost = (closed: LinkClosed): LaneError => new LaneError({ problem: "lost", detail: closed.reason })
 
 /** A broken rule, as an error. */
@@ -85,8 +91,11 @@ export class DataLane {
   private piece = pieceFirst
   /** It waits for a speed cap of ours: that nothing moves is no fault of the link. */
   private held = false
-  /** What the last read brought and nobody took yet: valid until the link is read again. */
+  /** What the last read brought, taken up to `at`: valid until the link is read again. */
   private rest: Uint8Array = nothing
+  private at = 0
+  /** Where a small block that came in two pieces is put together. */
+  private joined: Uint8Array = nothing
   private readonly head = new Uint8Array(recordHead)
   private readonly writing = Semaphore.makeUnsafe(1)
   /** Until the other side has said what it is here for, no more is set aside for it than before a Hello. */
@@ -96,32 +105,73 @@ export class DataLane {
     this.link = link
   }
 
-  /** True while a record may be taken without waiting for the link. */
-  get hasMore(): boolean {
-    return this.rest.length > 0
+  private get left(): number {
+    return this.rest.length - this.at
   }
 
-  /** The next record, if it is a block that is here as a whole: `body` then fills at once. */
+  /** Bytes of the block's record that comes next, as far as its head says; 0 where that is no block, or not known. */
+  private get blockAhead(): number {
+    const { at, rest } = this
+    return this.left >= headerBytes && rest[at] === kinds.block ? headerBytes + uint32(rest, at + 1) : 0
+  }
+
+  /** True while it is certain that more of a small block comes: `more` gets it. */
+  get isPartial(): boolean {
+    const { left } = this
+    if (left < headerBytes) return left === 0 || this.rest[this.at] === kinds.block
+    const bytes = this.blockAhead
+    return bytes > left && bytes <= joinedMax
+  }
+
+  /** Waits for what comes next, and puts it behind what is here. */
+  readonly more: Effect.Effect<void, LaneError> = Effect.suspend(() => {
+    const kept = this.left
+    if (kept > this.joined.length) this.joined = new Uint8Array(2 * joinedMax)
+    this.joined.set(this.rest.subarray(this.at))
+    this.rest = this.joined.subarray(0, kept)
+    this.at = 0
+    return Effect.map(Effect.mapError(this.link.read, lost), (chunk) => {
+      this.moves++
+      this.rest = kept === 0 ? chunk : this.join(kept, chunk)
+    })
+  })
+
+  private join(kept: number, chunk: Uint8Array): Uint8Array {
+    const length = kept + chunk.length
+    const into = length <= this.joined.length ? this.joined : new Uint8Array(length)
+    if (into !== this.joined) into.set(this.joined.subarray(0, kept))
+    into.set(chunk, kept)
+    return into.subarray(0, length)
+  }
+
+  /** The next record, if it is a block that is here as a whole: `bodyNow` then has its bytes. */
   get here(): Arriving | undefined {
-    const { rest } = this
-    if (rest.length <= recordHead || rest[0] !== kinds.block) return undefined
-    const header = decodeHeader(rest)
-    // What is wrong with it is said by who reads it.
-    if (Result.isFailure(header) || rest.length < headerBytes + header.success.length) return undefined
-    const block = decodeBlockHead(rest.subarray(headerBytes, recordHead))
-    if (Result.isFailure(block)) return undefined
-    this.rest = rest.subarray(recordHead)
-    return { _tag: "Block", ...block.success, length: header.success.length - blockHeadBytes }
+    const { at, rest } = this
+    const bytes = this.blockAhead
+    // What is wrong with a record is said by `read`.
+    if (bytes <= recordHead || bytes > this.left || uint32(rest, at + headerBytes) >= 2 ** 21) return undefined
+    const number = uint32(rest, at + headerBytes) * 2 ** 32 + uint32(rest, at + headerBytes + 4)
+    const digest = new Uint8Array(blockHeadBytes - 8)
+    for (let i = 0; i < digest.length; i++) digest[i] = rest[at + headerBytes + 8 + i] ?? 0
+    this.at += recordHead
+    return { _tag: "Block", number, digest, length: bytes - recordHead }
   }
 
   /** Fills it from what is here; false, and nothing done, where that is not enough or not as fast as a gate lets. */
   bodyNow(into: Uint8Array, gate: Gate): boolean {
-    const { rest } = this
-    if (rest.length < into.length || gate.portion() !== Number.POSITIVE_INFINITY) return false
-    into.set(rest.length === into.length ? rest : rest.subarray(0, into.length))
-    this.rest = rest.subarray(into.length)
+    if (this.left < into.length || gate.portion() !== Number.POSITIVE_INFINITY) return false
+    this.give(into)
     this.moves++
     return true
+  }
+
+  /** Fills it as far as that goes; how many bytes. */
+  private give(into: Uint8Array): number {
+    const end = Math.min(this.rest.length, this.at + into.length)
+    const given = end - this.at
+    into.set(this.rest.subarray(this.at, end))
+    this.at = end
+    return given
   }
 
   /** The next record. Kinds of frames that are unknown here are skipped. */
@@ -155,9 +205,7 @@ export class DataLane {
   }
 
   private take(into: Uint8Array): Effect.Effect<void, LaneError> {
-    const here = Math.min(this.rest.length, into.length)
-    into.set(this.rest.subarray(0, here))
-    this.rest = this.rest.subarray(here)
+    const here = this.give(into)
     this.moves++
     return here === into.length ? Effect.void : this.pull(into, here)
   }
@@ -263,22 +311,14 @@ export class DataLane {
 
   /** Fills `head` from `at`, `count` bytes. */
   private fill(at: number, count: number): Effect.Effect<void, LaneError> {
-    if (this.rest.length >= count) {
-      this.head.set(this.rest.subarray(0, count), at)
-      this.rest = this.rest.subarray(count)
+    if (this.left >= count) {
+      this.give(this.head.subarray(at, at + count))
       return Effect.void
     }
     return Effect.gen({ self: this }, function* () {
-      let filled = 0
-      while (filled < count) {
-        if (this.rest.length === 0) {
-          this.rest = yield* Effect.mapError(this.link.read, lost)
-          this.moves++
-        }
-        const here = Math.min(this.rest.length, count - filled)
-        this.head.set(this.rest.subarray(0, here), at + filled)
-        this.rest = this.rest.subarray(here)
-        filled += here
+      for (let filled = 0; filled < count;) {
+        if (this.left === 0) yield* this.more
+        filled += this.give(this.head.subarray(at + filled, at + count))
       }
     })
   }

@@ -172,7 +172,7 @@ export class Asked {
     let taken = 0
     for (let bytes = this.bytes; taken < Math.min(count, blocksMax, wantsMax - this.blocks); taken++) {
       if (bytes >= windowBytes && taken > 0) break
-      bytes += share.intake.entries.place(first + taken)?.length ?? 0
+      bytes += share.intake.entries.blockLength(first + taken)
     }
     share.claim(first, taken)
     this.claims.add(first, taken)
@@ -207,7 +207,7 @@ export class Asked {
   }
 
   private lengthOf(number: number): number {
-    return this.share.intake.entries.place(number)?.length ?? 0
+    return this.share.intake.entries.blockLength(number)
   }
 }
 

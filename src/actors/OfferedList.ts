@@ -19,7 +19,7 @@ import { type Fate, listing, receivedFate } from "./Listing.ts"
 import { ListSpool } from "./ListSpool.ts"
 import type { ReceivedFiles } from "./ReceivedFiles.ts"
 import { fit, type Found, pullManifest, tooMuch, Unacceptable } from "./ReceiveManifest.ts"
-import type { Receiving } from "./ReceiveState.ts"
+import type { Receiving } from "./ReceiveMessages.ts"
 import type { Tools } from "./TransferActor.ts"
 import type { EntriesPart, Letter, PersonAction, TransferRecord } from "./TransferBook.ts"
 

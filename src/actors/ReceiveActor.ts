@@ -5,7 +5,6 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import { limits } from "../config.ts"
@@ -14,15 +13,14 @@ import { short } from "../schema/Text.ts"
 import { type ConflictPolicy, renamedOf, type TransferPriority } from "../schema/Offer.ts"
 import type { FileStoreError } from "../services/FileStore.ts"
 import { without } from "./Choice.ts"
-import { DataLane, LaneError } from "./DataLane.ts"
 import { digestOf } from "./FilesDigest.ts"
 import { type Kept, ReceivedFiles } from "./ReceivedFiles.ts"
 import type { Unreadable } from "./ReceiveJournal.ts"
-import type { Intake } from "./Intake.ts"
-import { lanesFor, LaneShare } from "./LaneShare.ts"
-import { pullBlocks } from "./ReceiveLane.ts"
+import { lanesFor } from "./LaneShare.ts"
+import { ReceiveLinks } from "./ReceiveLinks.ts"
 import { type Hearing, readReceiving } from "./ReceiveLetters.ts"
 import { type ListOptions, OfferedList } from "./OfferedList.ts"
+import { ReceiveTurn } from "./ReceiveTurn.ts"
 import { controlOf, doneOf } from "./TransferWords.ts"
 import {
   type Actor,
@@ -34,8 +32,9 @@ import {
   refused,
   type Tools
 } from "./TransferActor.ts"
-import { retryAfter, type TransferRecord } from "./TransferBook.ts"
-import { type ReceiveAction, ReceiveMessage, receiving, shownReceiving, stepReceiving } from "./ReceiveState.ts"
+import type { TransferRecord } from "./TransferBook.ts"
+import { type ReceiveAction, ReceiveMessage } from "./ReceiveMessages.ts"
+import { receiving, shownReceiving, stepReceiving } from "./ReceiveState.ts"
 
 interface ReceiveOptions extends ListOptions {
   readonly peerUp: boolean
@@ -50,9 +49,6 @@ interface ReceiveOptions extends ListOptions {
   readonly kept?: Kept
 }
 
-/** After `DialMe`: the sender dials, then attaches. */
-const dialled = Duration.sum(limits.dial, limits.hello)
-
 export const receiveActor = Effect.fn("ReceiveActor")(function* (
   tools: Tools,
   record: TransferRecord,
@@ -64,7 +60,7 @@ export const receiveActor = Effect.fn("ReceiveActor")(function* (
   const shelf = yield* Effect.acquireRelease(Scope.make(), (shelf, exit) => Scope.close(shelf, exit))
   const turn = yield* Queue.sliding<boolean>(1)
   const receiver = new Receiver(tools, actor, options, { shelf, turn })
-  yield* Effect.addFinalizer(() => Effect.andThen(receiver.leaveTurn, receiver.list.discard))
+  yield* Effect.addFinalizer(() => Effect.andThen(receiver.turn.leave, receiver.list.discard))
   yield* Effect.forkScoped(
     Effect.forever(Effect.flatMap(Queue.take(turn), (given) => actor.tell(ReceiveMessage.Turn({ given }))))
   )
@@ -83,20 +79,15 @@ export const receiveActor = Effect.fn("ReceiveActor")(function* (
   return ending
 }, Effect.scoped)
 
-type LaneTry = Extract<ReceiveAction, { readonly _tag: "OpenLane" }>
-
 class Receiver implements Hearing {
   private readonly tools: Tools
   private readonly actor: Actor<ReceiveMessage>
   private readonly options: ReceiveOptions
   readonly files: ReceivedFiles
-  /** Whether it is its turn: the newest answer. */
-  private readonly turn: Queue.Enqueue<boolean>
-  private share: LaneShare | undefined
   readonly list: OfferedList
+  readonly turn: ReceiveTurn
+  private readonly links: ReceiveLinks
   private isAccepted: boolean
-  /** A person here said how urgent it is: what the sender says of that does not count any more. */
-  private urgencyIsOurs = false
 
   constructor(
     tools: Tools,
@@ -108,12 +99,13 @@ class Receiver implements Hearing {
     }
   ) {
     const { shelf } = owned
-    this.turn = owned.turn
     this.tools = tools
     this.actor = actor
     this.options = options
     const { conflict, freshStaging, kept, seed } = options
     this.files = new ReceivedFiles(actor.record, { store: tools.store, shelf, conflict, freshStaging, kept, seed })
+    this.turn = new ReceiveTurn(tools.turns, actor.record, owned.turn)
+    this.links = new ReceiveLinks(tools, actor, this)
     this.isAccepted = kept !== undefined
     this.list = new OfferedList(tools, actor.record, this.files, options)
     this.list.show(() => this.isAccepted)
@@ -123,41 +115,28 @@ class Receiver implements Hearing {
     return this.actor.record
   }
 
-  choose(conflict: ConflictPolicy | undefined): void {
-    this.files.conflict = conflict ?? this.files.conflict
+  get isKept(): boolean {
+    return this.options.kept !== undefined
   }
 
   prioritise(priority: TransferPriority, by: "here" | "peer"): void {
-    if (by === "here") this.urgencyIsOurs = true
-    else if (this.urgencyIsOurs) return
-    const { record, tools } = this
-    record.view = { ...record.view, priority }
-    if (tools.turns.has(record.peer, record.id)) this.askTurn()
+    this.turn.prioritise(priority, by)
   }
 
-  private askTurn(): void {
-    const { id, peer, view } = this.record
-    this.tools.turns.enter({
-      id,
-      peer,
-      priority: view.priority ?? "normal",
-      order: view.startedAt,
-      onTurn: (given) => void Queue.offerUnsafe(this.turn, given)
-    })
+  choose(conflict: ConflictPolicy | undefined): void {
+    this.files.conflict = conflict ?? this.files.conflict
   }
-
-  readonly leaveTurn: Effect.Effect<void> = Effect.sync(() => this.tools.turns.leave(this.record.peer, this.record.id))
 
   act(action: ReceiveAction, inbound: Inbound | undefined): Effect.Effect<unknown, never, Scope.Scope> {
     const { actor } = this
     const transfer = this.record.id
     switch (action._tag) {
       case "OpenLane":
-        return actor.runLane(action.lane, action.attempt, this.open(action))
+        return actor.runLane(action.lane, action.attempt, this.links.open(action))
       case "RunLane":
         return inbound === undefined
           ? Effect.void
-          : actor.runLane(action.lane, action.attempt, answered(inbound, this.work(inbound.lane, action.lane)))
+          : actor.runLane(action.lane, action.attempt, answered(inbound, this.links.work(inbound.lane, action.lane)))
       case "Refuse":
         return inbound === undefined ? Effect.void : Effect.forkScoped(refused(inbound, action.reason))
       case "DropLanes":
@@ -165,16 +144,16 @@ class Receiver implements Hearing {
       case "ExpireLater":
         return actor.expireLater(limits.stagingExpires)
       case "AskTurn":
-        return Effect.sync(() => this.askTurn())
+        return Effect.sync(() => this.turn.ask())
       case "LeaveTurn":
-        return this.leaveTurn
+        return this.turn.leave
       case "Ask":
         return Effect.andThen(Effect.forkScoped(this.ask), Effect.forkScoped(this.list.putAside))
       case "Take":
         return this.worker(this.files.open)
       case "Recover":
         this.files.forget()
-        if (this.options.kept !== undefined && this.files.intake === undefined) return this.restore
+        if (this.isKept && this.files.intake === undefined) return this.restore
         return Effect.andThen(
           this.tools.book.change(this.record, { error: null }),
           this.worker(Effect.andThen(this.files.recover, this.showBytes))
@@ -225,7 +204,7 @@ class Receiver implements Hearing {
     return Effect.forkScoped(Effect.catch(work, (error) => this.refusedBy(error)))
   }
 
-  private refusedBy(error: FileStoreError | Unreadable): Effect.Effect<void> {
+  refusedBy(error: FileStoreError | Unreadable): Effect.Effect<void> {
     const reason = error.message
     if (error._tag === "Unreadable" || !error.mayPass) return this.actor.tell(ReceiveMessage.Broken({ reason }))
     return Effect.logWarning(`A transfer is held up: ${reason}`).pipe(
@@ -233,13 +212,7 @@ class Receiver implements Hearing {
     )
   }
 
-  /** One for all lanes; a list that was read back anew is shared anew. */
-  private shareOf(intake: Intake): LaneShare {
-    if (this.share?.intake !== intake) this.share = new LaneShare(intake)
-    return this.share
-  }
-
-  private progress(): void {
+  progress(): void {
     const { intake } = this.files
     this.record.bytes = intake?.bytes ?? 0
     this.record.filesDone = intake?.filesDone ?? 0
@@ -264,64 +237,6 @@ class Receiver implements Hearing {
         const { bytes, directories, files } = without(intake.entries, intake.leftOut).totals
         yield* tools.book.change(record, { files, directories, totalBytes: bytes })
         yield* this.actor.tell(ReceiveMessage.Listed({ lanes: lanesFor(intake, tools.lanes) }))
-      })
-    )
-  }
-
-  /** Dials the sender; where that does not work, asks to be dialled. */
-  private open({ attempt, failures, lane: number }: LaneTry): Effect.Effect<void, LaneError> {
-    const { connection } = this.tools
-    const { id, peer } = this.record
-    return Effect.gen({ self: this }, function* () {
-      yield* Effect.sleep(retryAfter(failures))
-      const opened = yield* Effect.option(
-        Effect.timeoutOrElse(connection.openDataLink(peer), {
-          duration: limits.dataDial,
-          orElse: () => Effect.fail("late")
-        })
-      )
-      if (Option.isSome(opened)) {
-        const lane = new DataLane(opened.value)
-        yield* lane.attach({ transfer: id, lane: number, attempt })
-        yield* this.actor.tell(ReceiveMessage.LaneUp({ lane: number, attempt }))
-        return yield* this.work(lane, number)
-      }
-      yield* this.actor.say(Frame.cases.DialMe.make({ transfer: id, lane: number, attempt }))
-      yield* Effect.sleep(dialled)
-      return yield* new LaneError({ problem: "lost", detail: "neither side could dial the other" })
-    }).pipe(Effect.scoped)
-  }
-
-  /** What is done with a lane: the list if it is not known yet, then, once the answer is yes, the blocks. */
-  private work(lane: DataLane, number: number): Effect.Effect<void, LaneError> {
-    return Effect.gen({ self: this }, function* () {
-      if (this.files.intake === undefined && this.options.kept === undefined) {
-        const learnt = yield* this.list.learn(lane)
-        yield* this.actor.tell(ReceiveMessage.Listed({ lanes: lanesFor(learnt, this.tools.lanes) }))
-      }
-      const { intake, journal } = yield* this.files.whenReady
-      yield* pullBlocks(
-        lane,
-        {
-          share: this.shareOf(intake),
-          claimant: { peer: this.record.peer, transfer: this.record.id },
-          gate: this.tools.limiter.gate(this.record.peer, "receive"),
-          staging: journal.staging,
-          // Said once: the other lanes are of the same transfer.
-          taken: number === 0 && intake.leftOut.size > 0 ? without(intake.entries, intake.leftOut).taken : [],
-          keep: (written, same) => journal.keep(intake, written, same),
-          onProgress: () => this.progress(),
-          onBlock: this.actor.tell(ReceiveMessage.Progress({ lane: number })),
-          onFailed: (entry, reason) =>
-            this.tools.book.problem(this.record, "failed", intake.entries.path(entry), reason)
-        },
-        this.tools.pool
-      )
-      yield* this.actor.tell(ReceiveMessage.Received())
-    }).pipe(
-      Effect.catchTags({
-        Unacceptable: (refusal) => this.actor.tell(ReceiveMessage.Unacceptable({ reason: refusal.message })),
-        FileStoreError: (error) => this.refusedBy(error)
       })
     )
   }

@@ -116,14 +116,19 @@ class Puller {
         yield* asking.sent.await
         continue
       }
-      const incoming = this.lane.here ?? (yield* this.lane.read)
+      const here = this.lane.here
+      if (here === undefined && this.lane.isPartial) {
+        // The disk may as well work while the link has nothing.
+        if (Queue.sizeUnsafe(batches) === 0) yield* this.flush
+        yield* this.lane.more
+        continue
+      }
+      const incoming = here ?? (yield* this.lane.read)
       if (incoming._tag === "Block") {
         const more = this.take(incoming, next)
         if (more !== undefined) yield* more
       } else if (incoming.frame._tag === "Same") yield* this.same(incoming.frame.number, next)
       else yield* this.failed(incoming.frame, next)
-      // The disk may as well work while the link has nothing.
-      if (!this.lane.hasMore && Queue.sizeUnsafe(batches) === 0) yield* this.flush
     }
     yield* Queue.end(batches)
   })

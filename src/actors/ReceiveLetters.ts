@@ -2,7 +2,7 @@
 import * as Option from "effect/Option"
 import type { ConflictPolicy, TransferPriority } from "../schema/Offer.ts"
 import type { OfferedList } from "./OfferedList.ts"
-import { ReceiveMessage, type Receiving } from "./ReceiveState.ts"
+import { ReceiveMessage, type Receiving } from "./ReceiveMessages.ts"
 import type { Letter, PersonAction } from "./TransferBook.ts"
 import { isHeld } from "./TransferState.ts"
 

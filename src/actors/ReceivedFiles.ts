@@ -9,7 +9,6 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import { relative } from "node:path"
 import type { EntryList } from "../schema/EntryList.ts"
 import type { ConflictPolicy } from "../schema/Offer.ts"
 import type { Ranges } from "../schema/Ranges.ts"
@@ -17,14 +16,11 @@ import { reservedTop } from "../schema/RelativePath.ts"
 import { type FileStore, FileStoreError, type Staging } from "../services/FileStore.ts"
 import { appendRecords } from "../services/JournalFile.ts"
 import { Intake } from "./Intake.ts"
+import { inStrides, type Published, publishReceived } from "./ReceivePublish.ts"
 import { ReceiveJournal, type Reopened, type Unreadable } from "./ReceiveJournal.ts"
-import { entriesOf, isUnpublished, stayingOf, topsOf } from "./ReceivedNames.ts"
-import { forgetChanged, forgetLost } from "./ReceiveReading.ts"
+import { entriesOf, isUnpublished } from "./ReceivedNames.ts"
 import type { TransferRecord } from "./TransferBook.ts"
 import type { Outcome } from "./TransferState.ts"
-
-/** Entries made or sealed in one go. */
-const stride = 1000
 
 /** Published paths that are kept account of once it is over. */
 const pathsMax = 1000
@@ -193,43 +189,10 @@ export class ReceivedFiles {
     return this.turn.withPermit(this.publishAll)
   }
 
-  private readonly publishAll: Effect.Effect<Published | undefined, FileStoreError> = Effect.gen(
-    { self: this },
-    function* () {
-      const { intake, journal } = yield* this.whenReady
-      const { entries } = intake
-      const { staging } = journal
-      const { chosen, published } = journal.publication
-      if ((yield* forgetChanged(staging, intake, false)) > 0) return undefined
-      if ((yield* forgetLost(staging, intake, journal.publication)) > 0) return yield* this.tryAgain(staging)
-      const staying = stayingOf(intake).filter((top) => !chosen.has(top))
-      if (staying.length > 0) yield* journal.publishing(staying.map((top) => ({ top, name: top })))
-      const isThere = isUnpublished(journal)
-      for (const entry of intake.failed.keys()) {
-        if (isThere(entries.path(entry))) yield* staging.remove(entries.path(entry))
-      }
-      yield* inStrides(
-        entriesOf(intake, (at) => entries.isDirectory(at) && isThere(entries.path(at))),
-        staging.seal
-      )
-      yield* staging.sync
-      const tops = [...topsOf(intake)].filter((top) => !published.has(top))
-      const results = yield* staging.publish(tops, this.conflict, { known: chosen, note: journal.publishing })
-      yield* journal.published(results.filter(Result.isSuccess).map(({ success }) => success))
-      const failures = results.filter(Result.isFailure).map(({ failure }) => failure)
-      const passing = failures.find((failure) => failure.mayPass)
-      if (passing !== undefined) return yield* passing
-      const unnamed = [...topsOf(intake, intake.failed)].filter((top) => !published.has(top))
-      if (unnamed.length > failures.length) {
-        const path = `${staging.root}/${reservedTop}/${staging.id}/data/${unnamed[0] ?? ""}`
-        const remedy = "Someone removed it: it is asked for again"
-        return yield* new FileStoreError({ path, action: "published", code: "ENOENT", remedy })
-      }
-      const paths = [...published.values()]
-      const names = [...published].map(([path, at]) => ({ path, name: relative(staging.root, at) }))
-      const skipped = intake.counterparts.whole.size
-      return { paths, names, failures, skipped, outcome: outcomeOf(intake, paths.length, failures[0]) }
-    }
+  private readonly publishAll = Effect.suspend(() =>
+    Effect.flatMap(this.whenReady, (opened) =>
+      publishReceived(opened, this.conflict, (staging) => this.tryAgain(staging))
+    )
   )
 
   /** The disk has less than it was given: once more, and then someone has to look at it. */
@@ -267,40 +230,4 @@ export class ReceivedFiles {
       Effect.uninterruptible
     )
   }
-}
-
-export interface Published {
-  readonly paths: ReadonlyArray<string>
-  /** What each of the top entries is called now, below the receive folder. */
-  readonly names: ReadonlyArray<{ readonly path: string; readonly name: string }>
-  readonly failures: ReadonlyArray<FileStoreError>
-  /** Files that were the same, and stay as they are. */
-  readonly skipped: number
-  readonly outcome: Outcome
-}
-
-const inStrides = Effect.fnUntraced(function* <A, E>(
-  items: Generator<A>,
-  work: (some: ReadonlyArray<A>) => Effect.Effect<void, E>
-) {
-  while (true) {
-    const some: Array<A> = []
-    for (let next = items.next(); next.done !== true; next = items.next()) {
-      some.push(next.value)
-      if (some.length === stride) break
-    }
-    if (some.length === 0) return
-    yield* work(some)
-  }
-})
-
-const outcomeOf = (intake: Intake, published: number, failure: FileStoreError | undefined): Outcome => {
-  const failed = intake.failed.size
-  if (published === 0) {
-    const why = failure?.message ?? [...intake.failed.values()][0] ?? "nothing came"
-    return { state: "failed", error: failed > 1 ? `none of ${failed} files could be sent: ${why}` : why }
-  }
-  if (failure !== undefined) return { state: "partial", error: failure.message }
-  if (failed === 0) return { state: "done", error: null }
-  return { state: "partial", error: failed === 1 ? "1 file could not be sent" : `${failed} files could not be sent` }
 }

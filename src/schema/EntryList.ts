@@ -157,6 +157,15 @@ export class EntryList {
     return { entry, offset, length: Math.min(blockSize(size), size - offset) }
   }
 
+  /** Its bytes; 0 beyond the last. */
+  blockLength(block: number): number {
+    if (block < 0 || block >= this.sums.blocks) return 0
+    const entry = this.entryOf(block)
+    const size = this.size(entry)
+    const most = blockSize(size)
+    return Math.min(most, size - (block - this.firstBlock(entry)) * most)
+  }
+
   /** The last entry that starts at or before this block: those without blocks start where the next one does. */
   private entryOf(block: number): number {
     // Mostly it is the one that was asked for last, or the next.

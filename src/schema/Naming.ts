@@ -2,7 +2,7 @@
  * What names a receiving file system can store and tell apart. What it cannot is left out of a transfer by name,
  * so that a tree from another system can still be sent. Pure.
  */
-import { byteLength } from "./Text.ts"
+import { isLonger } from "./PathRules.ts"
 
 /** As probed on the target. */
 export interface Naming {
@@ -22,9 +22,11 @@ const device = /^(?:con|prn|aux|nul|com[1-9¹²³]|lpt[1-9¹²³])\s*(?:\.|$)/i
 
 /** Why this path cannot be stored there, or undefined if it can. */
 export const unstorable = (naming: Naming, path: string): string | undefined => {
-  if (byteLength(path) > naming.pathMaxBytes) return "its path is too long for the file system here"
+  if (isLonger(path, naming.pathMaxBytes)) return "its path is too long for the file system here"
+  // Where only lengths matter, and all of it is no longer than one name may be.
+  if (!naming.windows && !isLonger(path, naming.componentMaxBytes)) return undefined
   for (const component of path.split("/")) {
-    if (byteLength(component) > naming.componentMaxBytes) return "its name is too long for the file system here"
+    if (isLonger(component, naming.componentMaxBytes)) return "its name is too long for the file system here"
     if (!naming.windows) continue
     if (device.test(component)) return `"${component}" is a device name here`
     if (/[<>:"|?*]/.test(component)) return "its name has a character that cannot be stored here"

@@ -18,7 +18,7 @@ const control = /[\u0000-\u001f\u007f-\u009f]/
 const encoder = new TextEncoder()
 
 /** Whether a text is longer than so many bytes of UTF-8, of which a character takes at most three for each unit. */
-const isLonger = (text: string, bytes: number): boolean =>
+export const isLonger = (text: string, bytes: number): boolean =>
   text.length > bytes || (text.length * 3 > bytes && encoder.encode(text).length > bytes)
 
 /**
@@ -45,14 +45,19 @@ export const problem = (path: string): string | undefined => {
   if (/^[A-Za-z]:(\/|$)/.test(path)) return "names a drive"
   if (path.includes("\\")) return "holds a backslash"
   if (isLonger(path, pathMaxBytes)) return `is longer than ${pathMaxBytes} bytes`
-  const components = path.split("/")
-  if (components.length > depthMax) return `is nested deeper than ${depthMax}`
-  for (const component of components) {
-    if (component === "") return "has an empty component"
+  let depth = 0
+  let first = ""
+  for (let from = 0, to = 0; to < path.length; from = to + 1) {
+    const slash = path.indexOf("/", from)
+    to = slash < 0 ? path.length : slash
+    const component = path.slice(from, to)
+    if (depth++ === 0) first = component
+    if (depth > depthMax) return `is nested deeper than ${depthMax}`
+    if (component === "" || slash === path.length - 1) return "has an empty component"
     if (component === "." || component === "..") return `has the component "${component}"`
     if (isLonger(component, componentMaxBytes)) return `has a component longer than ${componentMaxBytes} bytes`
   }
-  return isReserved(components[0] ?? "") ? `begins with ${reservedTop}, which is this program's own` : undefined
+  return isReserved(first) ? `begins with ${reservedTop}, which is this program's own` : undefined
 }
 
 /** The rules as a guard. */

@@ -75,12 +75,15 @@ export class Ranges {
     const start = this.starts[at]
     const end = this.ends[at]
     if (start === undefined || end === undefined || start > n) return false
-    const parts = [
-      [start, n],
-      [n + 1, end]
-    ].filter(([from = 0, to = 0]) => from < to)
-    this.starts.splice(at, 1, ...parts.map(([from = 0]) => from))
-    this.ends.splice(at, 1, ...parts.map(([, to = 0]) => to))
+    if (start === n && end === n + 1) {
+      this.starts.splice(at, 1)
+      this.ends.splice(at, 1)
+    } else if (start === n) this.starts[at] = n + 1
+    else if (end === n + 1) this.ends[at] = n
+    else {
+      this.starts.splice(at + 1, 0, n + 1)
+      this.ends.splice(at, 0, n)
+    }
     this.total--
     return true
   }

@@ -25,4 +25,7 @@ export const RelativePath = Schema.String.check(
 export type RelativePath = typeof RelativePath.Type
 
 /** The first component: the name under which the sender picked it. */
-export const top = (path: RelativePath): string => path.split("/", 1)[0] ?? path
+export const top = (path: RelativePath): string => {
+  const slash = path.indexOf("/")
+  return slash < 0 ? path : path.slice(0, slash)
+}

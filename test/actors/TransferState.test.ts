@@ -1,17 +1,9 @@
 /** The pure machines of a transfer: alone under any messages, and the two against each other whatever comes between. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
-import {
-  corruptMax,
-  failuresMax,
-  helperFailuresMax,
-  ReceiveAction,
-  ReceiveMessage,
-  type Receiving,
-  receiving,
-  shownReceiving,
-  stepReceiving
-} from "../../src/actors/ReceiveState.ts"
+import { corruptMax, failuresMax, helperFailuresMax } from "../../src/actors/ReceiveLanes.ts"
+import { ReceiveAction, ReceiveMessage, type Receiving } from "../../src/actors/ReceiveMessages.ts"
+import { receiving, shownReceiving, stepReceiving } from "../../src/actors/ReceiveState.ts"
 import {
   type SendAction,
   SendMessage,
