@@ -260,6 +260,68 @@ describe("dialling", () => {
   })
 })
 
+describe("doubt", () => {
+  /** A session that this machine dialled, long ago. */
+  const connected = () => {
+    const one = machine({ isSmaller: false })
+    one.tell({ _tag: "Suggested", address: home })
+    one.tell({ _tag: "Reached", link: -1 })
+    one.tell(established(-1, "dialled"))
+    return one
+  }
+  const doubtful: PeerState.PeerMessage = { _tag: "Doubtful", link: -1 }
+
+  it("begins when the peer is heard elsewhere and does not answer, and then that place is tried first", () => {
+    const one = connected()
+    assert.deepStrictEqual(one.tell({ _tag: "Suggested", address: home }), [])
+    assert.deepStrictEqual(one.tell({ _tag: "Suggested", address: away }), ["Probe -1"])
+    assert.deepStrictEqual(one.tell({ _tag: "Suggested", address: away }), [])
+    assert.deepStrictEqual(PeerState.addresses(one.state), [home, away])
+    assert.deepStrictEqual(one.tell({ _tag: "Doubtful", link: 7 }), [], "of another link")
+    assert.deepStrictEqual(one.tell(doubtful), ["Listen -1", "Dial -2"])
+    assert.deepStrictEqual(PeerState.addresses(one.state), [away, home])
+    assert.strictEqual(PeerState.shown(one.state), "connected")
+    assert.deepStrictEqual(one.tell({ _tag: "Reached", link: -2 }), ["Greet -2"])
+    assert.deepStrictEqual(one.tell(established(-2, "dialled")), ["Adopt -2", "Close -1"])
+  })
+
+  it("takes what the peer dials, however young the session is", () => {
+    const one = machine({ isSmaller: true, wanted: true })
+    one.tell(established(1, "dialled"))
+    one.tell({ _tag: "Doubtful", link: 1 })
+    assert.deepStrictEqual(one.tell(established(2, "accepted")), ["Adopt 2", "Close 1", "CancelDial -1"])
+  })
+
+  it("is dialled again and again with growing waits, until the session answers or is given up", () => {
+    const one = connected()
+    one.tell(doubtful)
+    for (let failure = 1; failure <= 3; failure++) {
+      assert.deepStrictEqual(one.tell(over(-failure - 1, "unreachable")), ["Wait"])
+      assert.strictEqual(one.state.failures, failure)
+      assert.strictEqual(PeerState.shown(one.state), "connected")
+      assert.deepStrictEqual(one.tell({ _tag: "Retry" }), [`Dial ${-failure - 2}`])
+    }
+    assert.deepStrictEqual(one.tell({ _tag: "Answered", link: -1 }), ["CancelDial -5"])
+    assert.deepStrictEqual(one.tell(over(-5, "dropped")), [])
+    one.tell(doubtful)
+    one.tell(over(-6, "unreachable"))
+    assert.deepStrictEqual(one.tell({ _tag: "Answered", link: -1 }), ["StopWaiting"])
+    one.tell(doubtful)
+    one.tell(over(-7, "unreachable"))
+    assert.deepStrictEqual(one.tell(over(-1, "silent"), 20_000), [])
+    assert.strictEqual(PeerState.shown(one.state), "away")
+    assert.deepStrictEqual(one.tell({ _tag: "Retry" }), ["Dial -8"])
+  })
+
+  it("does not end while our Hello is out: the other side may have chosen that link", () => {
+    const one = connected()
+    one.tell(doubtful)
+    one.tell({ _tag: "Reached", link: -2 })
+    assert.deepStrictEqual(one.tell({ _tag: "Answered", link: -1 }), ["Listen -1"])
+    assert.deepStrictEqual(one.tell(established(-2, "dialled")), ["Adopt -2", "Close -1"])
+  })
+})
+
 describe("what is shown", () => {
   it("is discovered, connecting, connected or away", () => {
     const one = machine()
