@@ -89,16 +89,6 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
     )
   })
 
-  /** One packet that has to arrive: until then it is sent again and again. */
-  const pass = Effect.fnUntraced(function* (from: Place, to: Place) {
-    let wait = askAgain
-    yield* timeline.sleep(topology.conditions(from, to).latency)
-    while (!isAlive() || !topology.reaches(from, to)) {
-      yield* timeline.sleep(wait)
-      wait *= 2
-    }
-  })
-
   /** Waits while the processes of a host are frozen. */
   const awake = (of: Host) =>
     Effect.callback<void>((resume) => {
@@ -114,10 +104,26 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
   const connect = Effect.fnUntraced(function* (address: Address, options: Parameters<Transport["Service"]["dial"]>[1]) {
     const failed = (problem: DialError["problem"], detail: string) =>
       Effect.fail(new DialError({ problem, address: format(address), detail }))
+    const deadline = timeline.now() + micros(limits.dial)
+    /** Not a timeout around all of it: that would cost two fibers for each of thousands of dials that nobody answers. */
+    const sleep = (delay: number) => {
+      const left = deadline - timeline.now()
+      if (delay < left) return timeline.sleep(delay)
+      return Effect.andThen(timeline.sleep(left), failed("unreachable", "no answer in time"))
+    }
+    /** One packet that has to arrive: until then it is sent again and again. */
+    const pass = Effect.fnUntraced(function* (from: Place, to: Place) {
+      let wait = askAgain
+      yield* sleep(topology.conditions(from, to).latency)
+      while (!isAlive() || !topology.reaches(from, to)) {
+        yield* sleep(wait)
+        wait *= 2
+      }
+    })
     const found = topology.resolve(host, address.host)
     if (found._tag === "Unresolved") return yield* failed("unresolved", "no such host")
     if (found._tag === "Nobody" && found.detail !== "no answer") return yield* failed("unreachable", found.detail)
-    if (found._tag === "Nobody") return yield* Effect.never
+    if (found._tag === "Nobody") return yield* Effect.andThen(sleep(Number.POSITIVE_INFINITY), Effect.never)
     const { from, to } = found
     const roundTrip = Effect.andThen(pass(from, to), pass(to, from))
     yield* pass(from, to)
@@ -125,8 +131,8 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
     yield* pass(to, from)
     if (target === undefined) return yield* failed("refused", "nothing listens there")
     // Up to here it was the kernels.
-    yield* Effect.andThen(awake(to.host), roundTrip)
-    yield* awake(host)
+    if (to.host.held !== null) yield* Effect.raceFirst(awake(to.host), sleep(Number.POSITIVE_INFINITY))
+    yield* roundTrip
     if (target.id === null) return yield* failed("notKith", "it does not speak TLS 1.3 with a certificate")
     if (target.id === id) return yield* failed("self", "its key is our own")
     if (options.expect !== undefined && target.id !== options.expect) {
@@ -142,14 +148,10 @@ export const make = Effect.fnUntraced(function* (medium: Medium, host: Host) {
     history.add("dial", named, format(address), undefined, options.protocol)
     const failed = (error: DialError) =>
       Effect.sync(() => history.add("refused", named, format(address), undefined, error.problem))
-    const { from, to, target, targetId } = yield* connect(address, options).pipe(
-      Effect.timeoutOrElse({
-        duration: limits.dial,
-        orElse: () =>
-          Effect.fail(new DialError({ problem: "unreachable", address: format(address), detail: "no answer in time" }))
-      }),
-      Effect.tapError(failed)
-    )
+    const connected = yield* Effect.result(connect(address, options))
+    // Whoever stands still hears neither of success nor of failure.
+    if (host.held !== null) yield* awake(host)
+    const { from, to, target, targetId } = yield* Effect.tapError(Effect.fromResult(connected), failed)
     const open = Effect.sync(() => {
       const made = new SimulatedLink({
         medium,

@@ -211,6 +211,24 @@ describe("SimulatedTransport", () => {
     })
   )
 
+  it.effect("who stands still hears of no answer only once it goes on, as does who dials one that stands still", () =>
+    Effect.gen(function* () {
+      const { network, alice, bob } = yield* pair()
+      const dial = (from: typeof alice, to: string) =>
+        from.transport
+          .dial(tcp(to, 9090), { protocol: "kith/1" })
+          .pipe(Effect.scoped, Effect.flip, Effect.forkChild({ startImmediately: true }))
+      network.host("off")
+      network.freeze("alice")
+      const [own, other] = [yield* dial(alice, "off"), yield* dial(bob, "alice")]
+      yield* TestClock.adjust("20 seconds")
+      assert.isUndefined(own.pollUnsafe())
+      assert.deepInclude(yield* Fiber.join(other), { problem: "unreachable", detail: "no answer in time" })
+      network.thaw("alice")
+      assert.strictEqual((yield* elapse(Fiber.join(own))).problem, "refused")
+    })
+  )
+
   it.effect("an interrupted dial leaves nothing open", () =>
     Effect.gen(function* () {
       const { network, connect, accepted } = yield* pair()
