@@ -30,4 +30,12 @@ describe("TicketBook", () => {
       { _tag: "Accepted" }
     )
   })
+
+  it("takes a ticket until it expires, and not at that moment", () => {
+    const book = new TicketBook()
+    for (const n of [1, 2]) book.add(key(n), 60_000, 0)
+    const redeem = (n: number, at: number) => book.redeem(key(n).ticket, someId(1), at, () => true)
+    assert.deepInclude(redeem(1, 59_999), { _tag: "Accepted" })
+    assert.deepInclude(redeem(2, 60_000), { reason: "expired" })
+  })
 })

@@ -133,6 +133,17 @@ const losses = (prospect: "good" | "doubtful" | "none") => {
   }
   return undefined
 }
+describe("another run of a receiver", () => {
+  it("counts its attempts from above all those of the runs before it", () => {
+    const firstOf = (runs: number) => {
+      const [, actions] = stepReceiving(receiving({ peerUp: true, unasked: true, runs }), ReceiveMessage.Begin())
+      return actions.flatMap((action) => (action._tag === "OpenLane" ? [action.attempt] : []))[0] ?? 0
+    }
+    assert.isAbove(firstOf(1), 1_000_000)
+    assert.isAbove(firstOf(2), firstOf(1) + 1_000_000)
+  })
+})
+
 describe("Receiving", () => {
   it.prop(
     "keeps its promises under any messages",

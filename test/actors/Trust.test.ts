@@ -256,6 +256,36 @@ describe("a ticket", () => {
     })
   )
 
+  it.effect("is taken from nobody who does not prove that it made it", () =>
+    Effect.gen(function* () {
+      const network = yield* SimulatedNetwork.make({ seed: 7 })
+      const bob = yield* start(network.host("bob"))
+      const mallory = network.host("mallory")
+      yield* Effect.gen(function* () {
+        const transport = yield* Transport
+        const identity = yield* Identity
+        const secret = Redacted.make(base32(new Uint8Array(Ticket.secretBytes)))
+        const { ticket } = Ticket.keyOf(secret)
+        // It has the key that the ticket names, and says yes without knowing what is in it.
+        yield* transport.accept("kith/1", (link) =>
+          Effect.gen(function* () {
+            const self = puppet(link)
+            yield* self.next
+            yield* self.say(hello(identity))
+            while ((yield* self.next)._tag !== "TicketProof");
+            yield* self.say({ _tag: "TicketAccepted", ticket, proof: someBytes32(1) })
+            yield* Effect.never
+          }).pipe(Effect.ignore)
+        )
+        const addresses = [tcp("mallory", transport.port)]
+        const expires = (yield* Clock.currentTimeMillis) + 60_000
+        const text = Redacted.make(Ticket.format({ id: identity.id, addresses, secret, expires }))
+        assert.deepInclude(yield* Effect.flip(elapse(bob.trust.join(text))), { _tag: "TicketRejected" })
+        assert.strictEqual(yield* bob.trusts(identity.id), "unverified")
+      }).pipe(Effect.provide(mallory.layer), Effect.scoped)
+    })
+  )
+
   it.effect("is void after three wrong proofs, and so is a peer's fourth try", () =>
     Effect.gen(function* () {
       const network = yield* SimulatedNetwork.make({ seed: 7 })

@@ -345,6 +345,8 @@ describe("PeerRegistry after a restart", () => {
           assert.deepStrictEqual(yield* kept, [someId(1), someId(2)])
           yield* update(1, { trust: "unverified" })
           assert.deepStrictEqual(yield* kept, [someId(2)], "it is hearsay again")
+          yield* PeerRegistry.use((registry) => registry.markRemoved(someId(4), true))
+          assert.deepStrictEqual(yield* kept, [someId(2), someId(4)], "and so is that it was removed")
         })
       )
     })

@@ -52,8 +52,9 @@ export const start = Effect.fnUntraced(function* (stage: Stage, actor: Actor) {
   if (Exit.isFailure(exit)) stage.failures.push(`${actor.peer.name} did not start: ${Cause.pretty(exit.cause)}`)
 })
 
-/** What it met a moment ago it may not have written down. */
-const forgetNewest = (stage: Stage, actor: Actor) => {
+/** It dies: what it met a moment ago it may not have written down. */
+const noteDeath = (stage: Stage, actor: Actor) => {
+  actor.hasDied = true
   for (const [pair, since] of stage.met) {
     if (pair.split(" ").includes(String(actor.number)) && now(stage) - since < writtenWithin) stage.met.delete(pair)
   }
@@ -65,7 +66,7 @@ const die = (stage: Stage, actor: Actor, { after, at }: DieAct) => {
     if (action !== at || --left > 0 || !actor.peer.isRunning()) return
     actor.peer.disk.onWork = undefined
     stage.trace.add(actor.peer.name, `dies before the next is ${at}`)
-    forgetNewest(stage, actor)
+    noteDeath(stage, actor)
     actor.frozen = false
     actor.peer.pull()
   }
@@ -73,7 +74,7 @@ const die = (stage: Stage, actor: Actor, { after, at }: DieAct) => {
 
 const kill = (stage: Stage, actor: Actor) => {
   actor.frozen = false
-  forgetNewest(stage, actor)
+  noteDeath(stage, actor)
   return actor.peer.kill
 }
 

@@ -50,6 +50,7 @@ export interface Actor {
   readonly peer: SimulatedPeer.SimulatedPeer
   readonly segments: ReadonlyArray<string>
   frozen: boolean
+  hasDied: boolean
   /** Counts its starts. */
   runs: number
   /** Whether it announces itself, and when it last ceased to. */
@@ -126,6 +127,7 @@ const makeActor = Effect.fnUntraced(function* (
     peer,
     segments,
     frozen: false,
+    hasDied: false,
     runs: 0,
     isFound: true,
     hiddenSince: 0,

@@ -112,7 +112,9 @@ export const afterwards = Effect.fnUntraced(function* (stage: Stage) {
       stage.failures.push(`the two ends of ${stage.trace.readable(id)} come to different digests`)
     }
     const open = list.filter(({ direction, state }) => direction === "receive" && !isOver(state)).length
-    const staged = disk.list(`${received}/${reservedTop}`).length
+    // What was begun when its node died, before anything came, is nobody's: that is cleaned away days later.
+    const isSome = (id: string) => !actor.hasDied || disk.list(`${received}/${reservedTop}/${id}/data`).length > 0
+    const staged = disk.list(`${received}/${reservedTop}`).filter(isSome).length
     if (staged > open) stage.failures.push(`${name} kept ${staged} staging directories for ${open} transfers`)
   }
 })
