@@ -5,10 +5,10 @@
 import { isOver, type ProblemKind, problemsOf, type Transfer } from "../schema/Offer.ts"
 import { inert } from "../schema/Text.ts"
 import type { Names } from "./Names.ts"
-import { bytes, count, duration, table } from "./Output.ts"
+import { bytes, count, duration, moment, table } from "./Output.ts"
 import * as Progress from "./Progress.ts"
 
-/** Characters of a transfer's id that are shown: enough to tell those apart that are kept. */
+/** Characters of an id, of a transfer or an alarm, that are shown: enough to tell those apart that are kept. */
 export const shortLength = 8
 
 export const shortId = (transfer: Pick<Transfer, "id">): string => transfer.id.slice(0, shortLength)
@@ -93,8 +93,6 @@ const stateOf = (transfer: Transfer): string => {
     : Progress.stateOf(transfer)
 }
 
-const when = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "medium" })
-
 /** Everything about one transfer. */
 export const account = (transfer: Transfer, nameOf: Names): ReadonlyArray<string> => {
   const { bytesPerSecond, directories, files, totalBytes } = transfer
@@ -112,7 +110,7 @@ export const account = (transfer: Transfer, nameOf: Names): ReadonlyArray<string
     ...(transfer.priority === undefined || isOver(transfer.state) ? [] : [["priority", transfer.priority]]),
     ...(transfer.freeBytes === undefined ? [] : [["free space", bytes(transfer.freeBytes)]]),
     ...(transfer.digest === undefined ? [] : [["digest", transfer.digest]]),
-    ["began", when.format(transfer.startedAt)],
+    ["began", moment(transfer.startedAt, "medium")],
     ["group", transfer.group]
   ]
   return [...table(rows), ...remarks(transfer, Number.POSITIVE_INFINITY)]

@@ -1,16 +1,13 @@
 /** What the verbs that decide about a transfer share: finding it by what was typed, and saying what was decided. */
-import * as Argument from "effect/cli/Argument"
 import * as Effect from "effect/Effect"
 import type { Transfer } from "../schema/Offer.ts"
 import { inert } from "../schema/Text.ts"
 import type { Client } from "./Client.ts"
 import { names } from "./Names.ts"
 import * as Output from "./Output.ts"
-import { withNode } from "./Verb.ts"
+import { transfer as transferArgument, withNode } from "./Verb.ts"
 
-export const transfer = Argument.String("ID").pipe(
-  Argument.withDescription("The transfer's id, or the beginning of it, as `kith transfers` shows it")
-)
+export const transfer = transferArgument("The transfer's id, or the beginning of it, as `kith transfers` shows it")
 
 /** Finds the transfer, decides, and says so. */
 export const decide = <E>(

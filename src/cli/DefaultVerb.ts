@@ -1,4 +1,4 @@
-/** `kith` alone is `kith up`: finds out whether a verb was typed, and which. Pure. */
+/** `kith` alone is `kith up`, and `kith help VERB` is `kith VERB --help`: finds out whether a verb was typed, and which. Pure. */
 
 /** Flags that may stand before the verb and take a value. */
 const withValue = ["--data-dir", "--log-level"]
@@ -22,6 +22,10 @@ export const withVerb = (
   const first = args[at]
   if (first !== undefined && aboutItself.some((flag) => first === flag || first.startsWith(`${flag}=`))) {
     return { verb: null, args }
+  }
+  if (first === "help") {
+    // As other programs have it: `kith help send`.
+    return { verb: null, args: [...args.slice(0, at), ...args.slice(at + 1, at + 2), "--help"] }
   }
   if (first !== undefined && !first.startsWith("-")) return { verb: first, args }
   return { verb: "up", args: [...args.slice(0, at), "up", ...args.slice(at)] }

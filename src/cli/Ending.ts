@@ -44,6 +44,10 @@ export const codeOf = (error: { readonly _tag: string }): ExitCode => {
   switch (error._tag) {
     case "Usage":
     case "BadSetting":
+    case "MalformedAddress":
+    case "TicketForeign":
+    case "TicketTruncated":
+    case "TicketMistyped":
       return codes.usage
     case "NoNode":
       return codes.noNode

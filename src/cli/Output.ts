@@ -93,6 +93,15 @@ export const width = (text: string): number => {
 const wide =
   /\p{Emoji_Presentation}|\ufe0f|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|[\u{20000}-\u{3fffd}]/u
 
+const moments = new Map<"short" | "medium", Intl.DateTimeFormat>()
+
+/** `11/22/26, 9:58 PM`, in the person's own way, with seconds where that is asked for. The first takes a while to make. */
+export const moment = (millis: number, timeStyle: "short" | "medium" = "short"): string => {
+  const format = moments.get(timeStyle) ?? new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle })
+  moments.set(timeStyle, format)
+  return format.format(millis)
+}
+
 /** `1.2 MiB`: three digits are enough to compare by. */
 export const bytes = (count: number): string => {
   const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]

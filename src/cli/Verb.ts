@@ -1,8 +1,9 @@
 /**
- * What every verb shares: the flags that may stand before or after it, and the way to the node it asks. The client is
+ * What verbs share: flags and arguments that mean the same in each, and the way to the node they ask. The client is
  * loaded only when a verb asks, so that `up` and `--help` start without it.
  */
 import * as Effect from "effect/Effect"
+import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as CliFlag from "effect/cli/Flag"
 import type { HttpClientError } from "effect/http/HttpClientError"
@@ -41,8 +42,39 @@ export const root = Command.make("kith").pipe(
     dataDir: text("data-dir", "DIR", "Where the node keeps its identity and state"),
     logLevel: text("log-level", "LEVEL", `How much is logged: ${logLevels.join(", ")}`)
   }),
-  Command.withDescription("Talk and send files between machines, with no server anywhere. `kith` alone is `kith up`.")
+  Command.withDescription(
+    "Talk and send files between machines, with no server anywhere. `kith` alone is `kith up`. PEER is a name, a short id or an id. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no node running, 4 refused by the peer."
+  ),
+  Command.withExamples([
+    { command: "kith up" },
+    { command: "kith peers" },
+    { command: `kith say "hello" --to bob` },
+    { command: "kith send ./photos --to bob" },
+    { command: "kith send --help" }
+  ])
 )
+
+/** Of a text that names something: nothing cannot. */
+const isSomething = (text: string): boolean => text.trim() !== ""
+const expected = (what: string) => () => `${what} is empty`
+
+/** A peer, as an argument. */
+export const peer = Argument.String("PEER").pipe(
+  Argument.withDescription("A name, a short id or an id"),
+  Argument.filter(isSomething, expected("PEER"))
+)
+
+/** A peer, as a flag. */
+export const peerFlag = (flag: "to" | "peer", description: string) =>
+  CliFlag.String(flag).pipe(
+    CliFlag.withMetavar("PEER"),
+    CliFlag.withDescription(description),
+    CliFlag.filter(isSomething, expected("PEER"))
+  )
+
+/** A transfer, as an argument. */
+export const transfer = (description: string) =>
+  Argument.String("ID").pipe(Argument.withDescription(description), Argument.filter(isSomething, expected("ID")))
 
 /** This process's surroundings. */
 export const surroundings = (): Surroundings => ({

@@ -35,5 +35,9 @@ export const accept = Command.make(
   )
 ).pipe(
   Command.withDescription("Take what a peer offers, or a part of it"),
-  Command.withExamples([{ command: "kith accept 4k2m --only '*.pdf' --only 'photos/2024'" }])
+  Command.withExamples([
+    { command: "kith accept 4k2m" },
+    { command: "kith accept 4k2m --conflict skip" },
+    { command: "kith accept 4k2m --only '*.pdf' --only 'photos/2024'" }
+  ])
 )

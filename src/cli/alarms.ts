@@ -5,19 +5,15 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type Alarm, UnknownAlarm } from "../schema/Alarm.ts"
 import { inert } from "../schema/Text.ts"
+import { shortLength } from "./Account.ts"
 import type { Client } from "./Client.ts"
 import { Failed } from "./Ending.ts"
 import * as Output from "./Output.ts"
 import { json, withNode } from "./Verb.ts"
 
-/** Characters of an alarm's id that are shown. */
-const shortLength = 8
-
-const when = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "short" })
-
 /** An alarm as a line. Pure. */
 export const lineOf = (alarm: Alarm): string =>
-  `${alarm.id.slice(0, shortLength)}  ${when.format(alarm.at)}  ${inert(alarm.text)}`
+  `${alarm.id.slice(0, shortLength)}  ${Output.moment(alarm.at)}  ${inert(alarm.text)}`
 
 /** How many wait to be seen, in a line for other verbs; "" where none does. Pure. */
 export const reminder = (alarms: ReadonlyArray<Alarm>): string =>

@@ -1,13 +1,10 @@
 /** `kith block P` and `kith unblock P`: refuse a peer's key, and let it in again. */
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { short } from "../schema/PeerId.ts"
 import { inert } from "../schema/Text.ts"
 import * as Output from "./Output.ts"
-import { json, withNode } from "./Verb.ts"
-
-const peer = Argument.String("PEER").pipe(Argument.withDescription("A name, a short id or an id"))
+import { json, peer, withNode } from "./Verb.ts"
 
 export const block = Command.make(
   "block",

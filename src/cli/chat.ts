@@ -3,16 +3,12 @@ import * as Command from "effect/cli/Command"
 import * as CliFlag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { withNode } from "./Verb.ts"
+import { peerFlag, withNode } from "./Verb.ts"
 
 export const chat = Command.make(
   "chat",
   {
-    to: CliFlag.String("to").pipe(
-      CliFlag.withMetavar("PEER"),
-      CliFlag.withDescription("Whom to talk to; without it, everyone"),
-      CliFlag.optional
-    )
+    to: peerFlag("to", "Whom to talk to; without it, everyone").pipe(CliFlag.optional)
   },
   Effect.fn("cli.chat")(function* ({ to }) {
     const { converse } = yield* Effect.promise(() => import("./Conversation.ts"))

@@ -10,14 +10,12 @@ import type { Client } from "./Client.ts"
 import { Usage } from "./Ending.ts"
 import { names, type Names } from "./Names.ts"
 import * as Output from "./Output.ts"
-import { json, watch, withNode } from "./Verb.ts"
+import { json, peerFlag, watch, withNode } from "./Verb.ts"
 import { watching } from "./Watch.ts"
 
 const limitMax = 1000
 const searchMax = 1024
 const see = "kith history --help"
-
-const when = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "short" })
 
 /** A message as lines: when, who to whom, what, and its state where it is ours and not there yet. Pure. */
 export const describe = (message: Message, me: PeerId, nameOf: Names): string => {
@@ -26,7 +24,7 @@ export const describe = (message: Message, me: PeerId, nameOf: Names): string =>
   const to = message.to === null ? "" : ` to ${message.to === me ? "you" : nameOf(message.to)}`
   const state = own && message.state !== "delivered" && message.state !== "read" ? ` [${message.state}]` : ""
   const text = inertLines(message.text).replaceAll("\n", "\n    ")
-  return `${when.format(message.sentAt)}  ${from}${to}: ${text}${state}`
+  return `${Output.moment(message.sentAt)}  ${from}${to}: ${text}${state}`
 }
 
 /** The conversation a message belongs to: with a peer, or (null) with everyone. Pure. */
@@ -78,11 +76,7 @@ export const history = Command.make(
       CliFlag.withDescription(`Only the newest N, at most ${limitMax}`),
       CliFlag.withDefault(100)
     ),
-    peer: CliFlag.String("peer").pipe(
-      CliFlag.withMetavar("PEER"),
-      CliFlag.withDescription("Only the conversation with this peer"),
-      CliFlag.optional
-    ),
+    peer: peerFlag("peer", "Only the conversation with this peer").pipe(CliFlag.optional),
     search: CliFlag.String("search").pipe(
       CliFlag.withMetavar("TEXT"),
       CliFlag.withDescription("Only messages that hold all of these words; quotes join words to a phrase"),

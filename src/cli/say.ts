@@ -8,7 +8,7 @@ import type { Message } from "../schema/Message.ts"
 import { Failed } from "./Ending.ts"
 import { names, type Names } from "./Names.ts"
 import * as Output from "./Output.ts"
-import { json, withNode } from "./Verb.ts"
+import { json, peerFlag, withNode } from "./Verb.ts"
 
 /** Milliseconds to wait for receipts: a connected peer answers within a few. */
 const patience = 2000
@@ -36,14 +36,14 @@ export const say = Command.make(
   "say",
   {
     json,
-    to: CliFlag.String("to").pipe(
-      CliFlag.withMetavar("PEER"),
-      CliFlag.withDescription("A name, a short id or an id; without it the message is for everyone"),
-      CliFlag.optional
-    ),
-    text: Argument.String("TEXT").pipe(Argument.withDescription("The message"))
+    to: peerFlag("to", "A name, a short id or an id; without it the message is for everyone").pipe(CliFlag.optional),
+    words: Argument.String("TEXT").pipe(
+      Argument.withDescription("The message; several words go as one, quotes keep the spaces between them"),
+      Argument.atLeast(1)
+    )
   },
-  Effect.fn("cli.say")(function* ({ json, text, to }) {
+  Effect.fn("cli.say")(function* ({ json, to, words }) {
+    const text = words.join(" ")
     const { message, nameOf } = yield* withNode(
       Effect.fnUntraced(function* (client) {
         const message = yield* client.messages.say({ payload: { text, to: Option.getOrNull(to), wait: patience } })

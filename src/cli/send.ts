@@ -14,7 +14,7 @@ import { names, type Names } from "./Names.ts"
 import * as Output from "./Output.ts"
 import * as Progress from "./Progress.ts"
 import { remarks } from "./Account.ts"
-import { json, withNode } from "./Verb.ts"
+import { json, peerFlag, withNode } from "./Verb.ts"
 
 const see = "kith send --help"
 
@@ -96,11 +96,7 @@ export const send = Command.make(
   "send",
   {
     json,
-    to: CliFlag.String("to").pipe(
-      CliFlag.withMetavar("PEER"),
-      CliFlag.withDescription("A name, a short id or an id; may be given several times"),
-      CliFlag.atLeast(0)
-    ),
+    to: peerFlag("to", "A name, a short id or an id; may be given several times").pipe(CliFlag.atLeast(0)),
     all: CliFlag.Boolean("all").pipe(
       CliFlag.withoutNegation,
       CliFlag.withDescription("To everyone who is connected"),

@@ -19,7 +19,7 @@ import { byteLength, inert, Name, nameMaxBytes } from "../schema/Text.ts"
 import { Usage } from "./Ending.ts"
 import * as Output from "./Output.ts"
 import { capAllowed, capsOf, told } from "./Speeds.ts"
-import { json, withNode } from "./Verb.ts"
+import { json, peerFlag, withNode } from "./Verb.ts"
 
 const see = "kith set --help"
 
@@ -134,11 +134,7 @@ export const set = Command.make(
   "set",
   {
     json,
-    peer: CliFlag.String("peer").pipe(
-      CliFlag.withMetavar("PEER"),
-      CliFlag.withDescription("Only for this peer: a name, a short id or an id"),
-      CliFlag.optional
-    ),
+    peer: peerFlag("peer", "Only for this peer: a name, a short id or an id").pipe(CliFlag.optional),
     key: Argument.String("KEY").pipe(
       Argument.withDescription(`${known.join(", ")}; without it, what is set now is shown`),
       Argument.optional

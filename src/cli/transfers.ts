@@ -12,7 +12,7 @@ import { Failed, Usage } from "./Ending.ts"
 import * as EntryLines from "./EntryLines.ts"
 import { names, type Names } from "./Names.ts"
 import * as Output from "./Output.ts"
-import { json, watch, withNode } from "./Verb.ts"
+import { json, transfer, watch, withNode } from "./Verb.ts"
 import { watching } from "./Watch.ts"
 
 const see = "kith transfers --help"
@@ -105,10 +105,7 @@ export const transfers = Command.make(
       CliFlag.withDescription("With ID: every entry, and what became of it, as long as the transfer is not over"),
       CliFlag.withDefault(false)
     ),
-    id: Argument.String("ID").pipe(
-      Argument.withDescription("One transfer in full, by its id or the beginning of it"),
-      Argument.optional
-    )
+    id: transfer("One transfer in full, by its id or the beginning of it").pipe(Argument.optional)
   },
   Effect.fn("cli.transfers")(function* ({ id, json, list, watch }) {
     if (watch && (list || Option.isSome(id))) {

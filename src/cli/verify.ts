@@ -1,5 +1,4 @@
 /** `kith verify P`: two people compare four words, and each says whether they are the same. Ends with the comparison. */
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { createInterface } from "node:readline"
@@ -8,7 +7,7 @@ import { inert } from "../schema/Text.ts"
 import { isOver, type Verification } from "../schema/Verification.ts"
 import { Failed } from "./Ending.ts"
 import * as Output from "./Output.ts"
-import { json, withNode } from "./Verb.ts"
+import { json, peer, withNode } from "./Verb.ts"
 
 /** What an answer means; null where it means nothing. Pure. */
 export const meaning = (answer: string): boolean | null => {
@@ -56,7 +55,7 @@ const report = Effect.fnUntraced(function* (verification: Verification, name: st
 
 export const verify = Command.make(
   "verify",
-  { json, peer: Argument.String("PEER").pipe(Argument.withDescription("A name, a short id or an id")) },
+  { json, peer },
   Effect.fn("cli.verify")(function* ({ json, peer }) {
     yield* withNode(
       Effect.fnUntraced(function* (client) {

@@ -32,6 +32,8 @@ describe("the verb", () => {
     ["--data-dir d --version", null, "--data-dir d --version"],
     ["--data-dir", null, "--data-dir"],
     ["--completions=bash", null, "--completions=bash"],
+    ["help", null, "--help"],
+    ["--data-dir d help send", null, "--data-dir d send --help"],
     ["bogus", "bogus", "bogus"]
   ]
   for (const [given, verb, args] of cases) {

@@ -83,7 +83,7 @@ layer(Served.layer(), { excludeTestServices: true })("a verb", (it) => {
       )
       for (const bad of ["host", "host:99999", ":", "fe80::1:9090"]) {
         const malformed = yield* kith(["add", bad])
-        assert.strictEqual(malformed.code, 1)
+        assert.strictEqual(malformed.code, 2)
         assert.match(malformed.err, /^kith: ".*" is not an address: .*Write HOST:PORT.*\n$/)
       }
     })
@@ -94,6 +94,10 @@ layer(Served.layer(), { excludeTestServices: true })("a verb", (it) => {
       yield* everyone
       const removed = yield* kith(["remove", short(carol)])
       assert.deepStrictEqual(removed, { code: 0, out: `removed ${shown} (${short(carol)})\n`, err: "" })
+      const json = yield* kith(["remove", short(bob), "--json"])
+      assert.include(JSON.parse(json.out), { id: bob, name: "bob" })
+      yield* everyone
+      yield* kith(["remove", short(carol)])
       const unknown = yield* kith(["remove", "dave"])
       assert.deepStrictEqual(unknown, { code: 1, out: "", err: `kith: no peer is called "dave". Known: bob\n` })
     })
@@ -111,6 +115,8 @@ layer(Served.layer(), { excludeTestServices: true })("a verb", (it) => {
         (yield* kith(["say", "--to", short(carol), "hi"])).out,
         `waiting for ${shown}; it goes out when they are back\n`
       )
+      assert.strictEqual((yield* kith(["say", "several", "words", "--to", "bob"])).out, "delivered to bob\n")
+      assert.include((yield* kith(["history"])).out, "you to bob: several words\n")
       const all = yield* kith(["say", "two\nlines \u001b[2J"])
       assert.strictEqual(all.out, `delivered to bob\nwaiting for ${shown}; it goes out when they are back\n`)
       const said = JSON.parse((yield* kith(["say", "as data", "--to", "bob", "--json"])).out)
