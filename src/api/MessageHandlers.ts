@@ -39,7 +39,15 @@ export const layer = HttpApiBuilder.group(
           return { items: found.items.map(({ message }) => message), before: found.before }
         })
       )
-      .handle("unread", () => Effect.map(chat.unread, (items) => ({ items: byConversation(items) })))
+      .handle(
+        "unread",
+        Effect.fnUntraced(function* () {
+          // No conversation is left in which messages of a peer that was removed could be read.
+          const known = new Set((yield* registry.list).map(({ id }) => id))
+          const items = byConversation(yield* chat.unread)
+          return { items: items.filter(({ peer }) => peer === null || known.has(peer)) }
+        })
+      )
       .handle("read", ({ payload: { peer, upTo } }) => chat.markRead(peer, upTo))
       .handle(
         "page",

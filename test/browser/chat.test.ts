@@ -1,6 +1,8 @@
 /** Talking on the page: what was delivered, what was read, what is new, and finding what was said long ago. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { inert } from "../../src/schema/Text.ts"
 import { act, clean, peersOf, say, sees, talkTo } from "./Acts.ts"
 import { audit, isMissing, node, open, pair, picture, type Stage, stage } from "./Stage.ts"
@@ -91,8 +93,15 @@ const all = (it: Stage) => {
       yield* act(async () => {
         await page.getByRole("searchbox", { name: "Search this conversation" }).fill("nowhere")
         await page.getByText("Nothing found").waitFor()
-        await page.getByRole("button", { name: "Close search" }).click()
+        // By the keyboard alone it ends as well, and the focus goes where it came from.
+        await page.keyboard.press("Escape")
         await page.getByText("line 1149", { exact: true }).waitFor()
+        await page.getByRole("searchbox").waitFor({ state: "detached" })
+        assert.isTrue(
+          await page
+            .getByRole("button", { name: "Search this conversation" })
+            .evaluate((button) => button.matches(":focus"))
+        )
         for (let at = 0; at < 40; at++) {
           await page.evaluate(`document.querySelector('[aria-label="Messages"]').scrollTop = 0`)
           if (await page.getByText("line 0", { exact: true }).isVisible()) return
@@ -104,9 +113,39 @@ const all = (it: Stage) => {
     })
   )
 
+  it.effect("loses no message that was not sent, though more was written or another conversation is open", () =>
+    Effect.gen(function* () {
+      const { alice } = yield* pair
+      const { page } = yield* open(alice)
+      const line = page.getByRole("textbox", { name: /^Message/ })
+      const asked: Array<() => Promise<void>> = []
+      yield* act(() => page.route("**/api/messages", (route) => void asked.push(() => route.abort("connectionreset"))))
+      const fails = async (meanwhile: () => Promise<unknown>) => {
+        const request = page.waitForRequest("**/api/messages")
+        await page.keyboard.press("Enter")
+        await request
+        await meanwhile()
+        await asked.shift()?.()
+      }
+      yield* act(async () => {
+        await line.fill("one")
+        await fails(() => line.fill("two"))
+        await page.getByRole("alert").waitFor()
+        assert.strictEqual(await line.inputValue(), "one\ntwo")
+        await fails(() => peersOf(page).getByRole("button", { name: /bob/ }).click())
+        await page.getByRole("status").getByText("It is back in the line").waitFor()
+        await peersOf(page)
+          .getByRole("button", { name: /Everyone/ })
+          .click()
+        assert.strictEqual(await line.inputValue(), "one\ntwo")
+      })
+    })
+  )
+
   it.effect("notifies where that is allowed and the page is in the background", () =>
     Effect.gen(function* () {
-      const { alice, bob } = yield* pair
+      const [alice, bob] = yield* Effect.all([node("alice"), node("bob", "--accept", "nobody")], { concurrency: 2 })
+      yield* alice.ask("POST", "/api/peers", { address: bob.address })
       const { page } = yield* open(alice, { permissions: ["notifications"] })
       yield* act(async () => {
         await page.evaluate(`(() => {
@@ -134,6 +173,12 @@ const all = (it: Stage) => {
       assert.match(wild, /pay.*txt/)
       assert.strictEqual(wild, inert(wild))
       assert.strictEqual(yield* Effect.promise(() => page.title()), "(2) Kith")
+      // What went wrong is news more than what went well.
+      const { id } = yield* bob.ask<{ readonly id: string }>("GET", "/api/node")
+      writeFileSync(join(alice.dir, "plans.txt"), "secret")
+      const sending = { paths: [join(alice.dir, "plans.txt")], to: [id] }
+      yield* alice.ask("POST", "/api/transfers", sending)
+      yield* act(() => page.waitForFunction(`notified.at(-1) === "Kith: plans.txt: Declined"`))
       // What nobody looked at is not read.
       const { items } = yield* alice.ask<{ readonly items: ReadonlyArray<unknown> }>("GET", "/api/messages/unread")
       assert.lengthOf(items, 1)

@@ -35,8 +35,12 @@ const all = (it: Stage) => {
       yield* act(async () => {
         await left.page.getByRole("button", { name: "They are the same" }).click()
         await right.page.getByRole("button", { name: "They are the same" }).click()
-        await left.page.getByRole("status").getByText("Verified").waitFor()
-        await left.page.getByRole("dialog").getByRole("button", { name: "Close", exact: true }).last().click()
+        // Also the one who was asked is told how it ended.
+        for (const { page } of [left, right]) {
+          await page.getByRole("status").getByText("Verified").waitFor()
+          await page.getByRole("dialog").getByRole("button", { name: "Close", exact: true }).last().click()
+          await page.getByRole("dialog").waitFor({ state: "detached" })
+        }
         await peersOf(left.page).getByRole("img", { name: "verified" }).waitFor()
       })
       clean(left.trouble)

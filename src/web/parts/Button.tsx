@@ -1,5 +1,5 @@
 /** Buttons: one main thing to do, quiet others, and the dangerous. */
-import type { ButtonHTMLAttributes, ReactNode } from "react"
+import type { ComponentProps, ReactNode } from "react"
 
 type Look = "main" | "quiet" | "plain" | "danger"
 
@@ -16,7 +16,7 @@ export const Button = ({
   className = "",
   children,
   ...rest
-}: ButtonHTMLAttributes<HTMLButtonElement> & { readonly look?: Look; readonly busy?: boolean }) => (
+}: ComponentProps<"button"> & { readonly look?: Look; readonly busy?: boolean }) => (
   <button
     type="button"
     aria-busy={busy || undefined}
@@ -34,7 +34,7 @@ export const IconButton = ({
   children,
   className = "",
   ...rest
-}: ButtonHTMLAttributes<HTMLButtonElement> & { readonly label: string; readonly children: ReactNode }) => (
+}: ComponentProps<"button"> & { readonly label: string; readonly children: ReactNode }) => (
   <button
     type="button"
     aria-label={label}

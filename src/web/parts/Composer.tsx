@@ -6,6 +6,7 @@ import { byteLength, chatMaxBytes } from "../../schema/Text.ts"
 import { receiveFiles } from "../state/Dropping.ts"
 import { draftOf, keepDraft } from "../state/Drafts.ts"
 import type { Conversation } from "../state/Model.ts"
+import { tell } from "../state/Notices.ts"
 import { fromClipboard } from "../state/Picking.ts"
 import { useAsk } from "../state/useAsk.ts"
 import { show } from "../state/View.ts"
@@ -42,7 +43,14 @@ export const Composer = ({
     const ok = await run((client) =>
       client.messages.say({ payload: { text: said, to: to === "everyone" ? null : to } })
     )
-    if (!ok) setText((now) => (now === "" ? said : now))
+    if (!ok) {
+      // What was written meanwhile stays too; and the person may be in another conversation by now.
+      const back = [said, draftOf(to)].filter((part) => part !== "").join("\n")
+      keepDraft(to, back)
+      setText(back)
+      if (line.current === null)
+        tell("problem", "A message was not sent. It is back in the line that it was written in.")
+    }
     line.current?.focus()
   }
   const choose = (input: HTMLInputElement) => {

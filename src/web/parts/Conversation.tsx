@@ -1,6 +1,6 @@
 /** What was said with everyone or with one peer, and the line to say more. */
 import { ArrowDownUp, Info, Search, ShieldCheck, Users, X } from "lucide-react"
-import { useEffect, useMemo, useState } from "react"
+import { useEffect, useMemo, useRef, useState } from "react"
 import { registry, useAtomValue } from "../state/atoms.ts"
 import { offers, underway } from "../state/Attention.ts"
 import { model } from "../state/Live.ts"
@@ -32,6 +32,12 @@ export const Conversation = () => {
   const now = useNow()
   const [searching, setSearching] = useState(false)
   const [query, setQuery] = useState("")
+  const searchButton = useRef<HTMLButtonElement>(null)
+  const endSearch = () => {
+    setSearching(false)
+    setQuery("")
+    searchButton.current?.focus()
+  }
   const peer = to === "everyone" ? undefined : known?.peers.get(to)
   const me = known?.node.id
   const all = known?.messages
@@ -78,12 +84,10 @@ export const Conversation = () => {
           </IconButton>
         )}
         <IconButton
+          ref={searchButton}
           label={searching ? "Close search" : "Search this conversation"}
           aria-expanded={searching}
-          onClick={() => {
-            setSearching(!searching)
-            setQuery("")
-          }}
+          onClick={() => (searching ? endSearch() : setSearching(true))}
         >
           {searching ? <X size={20} aria-hidden /> : <Search size={20} aria-hidden />}
         </IconButton>
@@ -114,7 +118,7 @@ export const Conversation = () => {
             value={query}
             onChange={(event) => setQuery(event.target.value)}
             onKeyDown={(event) => {
-              if (event.key === "Escape") setSearching(false)
+              if (event.key === "Escape") endSearch()
             }}
             className="min-h-10 w-full rounded-xl border border-edge bg-raised px-3.5 text-base"
           />

@@ -1,4 +1,6 @@
 /** The dialog that is open, if one is; and the comparison of words that a peer asked for, which opens by itself. */
+import { useEffect, useRef } from "react"
+import type { VerificationId } from "../../schema/Id.ts"
 import { useAtomValue } from "../state/atoms.ts"
 import { model } from "../state/Live.ts"
 import { dialog, show } from "../state/View.ts"
@@ -16,14 +18,18 @@ const close = () => show(null)
 export const Dialogs = () => {
   const open = useAtomValue(dialog)
   const known = useAtomValue(model)
-  if (known === null) return null
-  if (open === null) {
-    const asked = [...known.verifications.values()].find(
-      ({ begunBy, state }) => begunBy === "peer" && (state === "waiting" || state === "comparing")
-    )
-    const peer = asked && known.peers.get(asked.peer)
-    return peer === undefined ? null : <VerifyDialog key={peer.id} peer={peer} onClose={close} />
-  }
+  /** The comparison that opened by itself last: one that is closed here does not come again. */
+  const shown = useRef<VerificationId>(undefined)
+  const asked = [...(known?.verifications.values() ?? [])].find(
+    ({ begunBy, peer, state }) =>
+      begunBy === "peer" && (state === "waiting" || state === "comparing") && known?.peers.has(peer)
+  )
+  useEffect(() => {
+    if (open !== null || asked === undefined || asked.id === shown.current) return
+    shown.current = asked.id
+    show({ _tag: "Verify", peer: asked.peer })
+  }, [open, asked])
+  if (known === null || open === null) return null
   switch (open._tag) {
     case "Add":
       return <AddDialog onClose={close} />

@@ -11,7 +11,7 @@ export const Notices = () => {
   return (
     <>
       <div aria-live="polite" className="sr-only">
-        {aloud}
+        <span key={aloud.number}>{aloud.text}</span>
       </div>
       <div
         role="status"

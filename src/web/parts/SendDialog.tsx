@@ -4,7 +4,7 @@ import { useState } from "react"
 import type { Peer } from "../../schema/Peer.ts"
 import type { PeerId } from "../../schema/PeerId.ts"
 import { inert } from "../../schema/Text.ts"
-import { spoken } from "../state/Announcing.ts"
+import { speak } from "../state/Announcing.ts"
 import type { Conversation } from "../state/Model.ts"
 import type { Picked } from "../state/Picking.ts"
 import { registry } from "../state/atoms.ts"
@@ -64,7 +64,7 @@ export const SendDialog = ({
     begin(picked, [...chosen])
     registry.set(pane, "transfers")
     registry.set(panel, true)
-    registry.set(spoken, `${inert(picked.name)} is being handed over.`)
+    speak(`${inert(picked.name)} is being handed over.`)
     onClose()
   }
   return (

@@ -83,8 +83,11 @@ export const hand = async (
   const discard = () => ask((client) => client.uploads.discard({ params: { id } }))
   const taken = new Map<PickedFile, number>()
   let bytes = 0
-  const handFile = (part: PickedFile) => {
+  const goOn = () => {
     if (signal.aborted) throw new Cut("It was stopped.")
+  }
+  const handFile = (part: PickedFile) => {
+    goOn()
     const query = new URLSearchParams({
       path: part.path,
       size: String(part.file.size),
@@ -105,6 +108,7 @@ export const hand = async (
       if (!made.ok) throw new Cut(made.problem)
     }
     await each(picked.files, handFile)
+    goOn()
     const sent = await ask((client) => client.uploads.send({ params: { id }, payload: { to } }))
     if (!sent.ok) throw new Cut(sent.problem)
     return sent

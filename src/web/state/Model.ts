@@ -68,11 +68,17 @@ const without = <K, V>(map: ReadonlyMap<K, V>, key: K): ReadonlyMap<K, V> => {
   return rest
 }
 
-/** A message that changed is nearly always among the newest, so it is looked for from the end. */
+/** A message that changed is nearly always among the newest, so it is looked for from the end. One older than all that is known stays unknown. */
+const withChanged = (model: Model, message: Message): Model => {
+  const at = model.messages.findLastIndex((known) => known.id === message.id)
+  return at < 0 ? model : { ...model, messages: model.messages.with(at, message) }
+}
+
+/** A new message comes last; one that the list at the beginning held already is told of once more. */
 const withMessage = (model: Model, message: Message): Model => {
   const { messages, node, unread } = model
-  const at = messages.findLastIndex((known) => known.id === message.id)
-  if (at >= 0) return { ...model, messages: messages.with(at, message) }
+  const changed = withChanged(model, message)
+  if (changed !== model) return changed
   const to = conversationOf(message, node.id)
   return {
     ...model,
@@ -101,10 +107,12 @@ export const apply = (model: Model, event: Event): Model => {
     case "PeerChanged":
       return { ...model, peers: withEntry(model.peers, event.peer.id, event.peer) }
     case "PeerRemoved":
-      return { ...model, peers: without(model.peers, event.id) }
+      // No conversation is left in which its messages could be read.
+      return { ...model, peers: without(model.peers, event.id), unread: without(model.unread, event.id) }
     case "MessageAdded":
-    case "MessageChanged":
       return withMessage(model, event.message)
+    case "MessageChanged":
+      return withChanged(model, event.message)
     case "MessagesRead":
       return { ...model, unread: withEntry(model.unread, event.peer ?? "everyone", event.unread) }
     case "TransferChanged":
