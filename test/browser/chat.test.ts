@@ -168,7 +168,8 @@ const all = (it: Stage) => {
       const notified = yield* Effect.promise(() => page.evaluate<ReadonlyArray<string>>("notified"))
       assert.deepStrictEqual(notified, ["bob: anybody there?"])
       yield* bob.ask("POST", "/api/messages", { text: "\u001b[2Jpay\u202etxt.exe", to: null })
-      yield* act(() => page.waitForFunction("notified.length === 2"))
+      const aloud = page.locator("[aria-live=polite]")
+      yield* act(() => aloud.getByText(/pay.*txt/).waitFor({ state: "attached" }))
       const [, wild = ""] = yield* Effect.promise(() => page.evaluate<ReadonlyArray<string>>("notified"))
       assert.match(wild, /pay.*txt/)
       assert.strictEqual(wild, inert(wild))
@@ -178,7 +179,11 @@ const all = (it: Stage) => {
       writeFileSync(join(alice.dir, "plans.txt"), "secret")
       const sending = { paths: [join(alice.dir, "plans.txt")], to: [id] }
       yield* alice.ask("POST", "/api/transfers", sending)
-      yield* act(() => page.waitForFunction(`notified.at(-1) === "Kith: plans.txt: Declined"`))
+      yield* act(() => aloud.getByText("plans.txt: Declined").waitFor({ state: "attached" }))
+      assert.strictEqual(
+        yield* Effect.promise(() => page.evaluate<string>("notified.at(-1)")),
+        "Kith: plans.txt: Declined"
+      )
       // What nobody looked at is not read.
       const { items } = yield* alice.ask<{ readonly items: ReadonlyArray<unknown> }>("GET", "/api/messages/unread")
       assert.lengthOf(items, 1)
