@@ -89,7 +89,9 @@ describe("the tree of an offer", () => {
       )
     },
     ({ paths }) => {
-      const files = new Map(paths.map(([a, b, c, ...rest]) => [`${a}/d${b}/f${c}`, rest]))
+      const all = paths.map(([a, b, c, ...rest]) => [`${a}/d${b}/f${c}`, rest] as const)
+      // No list names a file and something below it: such an offer is refused whole.
+      const files = new Map(all.filter(([path]) => !all.some(([other]) => other.startsWith(`${path}/`))))
       const directories = new Set([...files.keys()].flatMap((path) => [path.slice(0, path.lastIndexOf("/"))]))
       const top = build([
         ...[...directories].map(directory),
