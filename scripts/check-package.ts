@@ -67,6 +67,19 @@ if (id.length !== 52 || SimulatedNetwork === undefined || client.make === undefi
 console.log("embedded as", id.slice(0, 8))
 `
 
+/** The file store's thread, beside the library and beside the bundle: each has to be found, and to answer. */
+const thread = `
+import { once } from "node:events"
+import { Worker } from "node:worker_threads"
+for (const place of ["services", "bundle"]) {
+  const worker = new Worker("./node_modules/kith/dist/" + place + "/FileStoreWorker.js")
+  worker.postMessage({ number: 1, kind: "digests", args: [[{ at: 0, length: 1 }], new SharedArrayBuffer(1)] })
+  const [{ done }] = await once(worker, "message")
+  if (done.length !== 32) throw new Error("no digest from " + place)
+  await worker.terminate()
+}
+`
+
 /** Everything that is run, on one Node. */
 const on = async (node: string): Promise<void> => {
   const version = spawnSync(node, ["--version"], { encoding: "utf8" }).stdout.trim()
@@ -75,6 +88,9 @@ const on = async (node: string): Promise<void> => {
   writeFileSync(join(app, "embed.js"), embed)
   const embedded = spawnSync(node, ["embed.js", `${data}-app`], { cwd: app, env, encoding: "utf8" })
   if (embedded.status !== 0 || warnings(embedded.stderr).length > 0) fail(`${version}: embedding: ${told(embedded)}`)
+  writeFileSync(join(app, "thread.js"), thread)
+  const threads = spawnSync(node, ["thread.js"], { cwd: app, env, encoding: "utf8" })
+  if (threads.status !== 0) fail(`${version}: the thread of the file store: ${told(threads)}`)
   const bin = join(app, "node_modules", "kith", "bin", "kith.js")
   const where = ["--data-dir", data, "--received", join(data, "received")]
   const alone = ["--no-discovery", "--host", "127.0.0.1", "--port", "0", "--api-port", "0"]
