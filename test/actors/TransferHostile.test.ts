@@ -188,6 +188,27 @@ describe("a peer that reads nothing", () => {
 })
 
 describe("a data link", () => {
+  quietly("is ended by the words of its peer only, whoever else knows its id", () =>
+    Effect.gen(function* () {
+      const { alice, bob, network } = yield* pair({ settings: { accept: "ask" } })
+      const eve = yield* startOn(network, "eve")
+      yield* join(alice, bob)
+      fs.writeFileSync(path.join(alice.sources, "f"), "secret")
+      const [sent] = yield* alice.transfer.send([path.join(alice.sources, "f")], [bob.id])
+      assert(sent !== undefined)
+      yield* bob.until((view) => view.totalBytes === 6)
+      const transfer = sent.id
+      const words = [
+        Frame.cases.TransferControl.make({ transfer, action: "cancel", reason: "" }),
+        Frame.cases.OfferReply.make({ transfer, decision: "declined", reason: "" }),
+        Frame.cases.TransferDone.make({ transfer, outcome: "failed", failed: [], error: "" })
+      ]
+      for (const node of [alice, bob]) for (const word of words) yield* node.control.deliver(eve.id, word)
+      yield* bob.transfer.accept(transfer, {})
+      assert.deepStrictEqual([(yield* alice.over(transfer)).state, (yield* bob.over(transfer)).state], ["done", "done"])
+    })
+  )
+
   quietly("is refused to who is not the peer of the transfer, and to who speaks nonsense", () =>
     Effect.gen(function* () {
       const { alice, bob, network } = yield* pair({ settings: { accept: "ask" } })
