@@ -1,7 +1,8 @@
 /**
  * The main thread's side of the file store's thread: one worker, started with the first order and anew if it ended by
  * itself. Orders to one that ended fail with ETHREAD, and so do those about what it had open: that is to be opened
- * again. Its scope ends it.
+ * again. Its scope ends it. Its memory has no limit of its own: V8 would end the whole process with a thread that is over
+ * it, and what it holds is bounded by what one transfer may list.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -14,9 +15,6 @@ import type { Answer, Failed, Order, Work } from "./FileStoreWorker.ts"
 /** Beside this file, in the sources, in what is built, and in the bundle. */
 const program = new URL(`./FileStoreWorker${path.extname(import.meta.url)}`, import.meta.url)
 
-/** MiB that its objects may take: a batch of entries is far less. */
-const resourceLimits = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 8 }
-
 type Result<Kind extends Work> = Awaited<ReturnType<FileStoreDesk[Kind]>>
 
 interface Waiting {
@@ -28,9 +26,15 @@ const causeOf = ({ action, code, path }: Failed): Error =>
   path === undefined || action === undefined ? refusal(code, code) : new Fault(path, action, code)
 
 export class FileStoreThread {
+  private readonly from: URL
   private worker: Worker | undefined
   private readonly waiting = new Map<number, Waiting>()
   private last = 0
+
+  /** `from`: what it runs. */
+  constructor(from = program) {
+    this.from = from
+  }
 
   /** A number for something that is opened. */
   fresh(): number {
@@ -69,7 +73,7 @@ export class FileStoreThread {
   }
 
   private start(): Worker {
-    const worker = new Worker(program, { name: "kith files", resourceLimits })
+    const worker = new Worker(this.from, { name: "kith files" })
     const over = (why: string) => {
       if (this.worker !== worker) return
       this.worker = undefined

@@ -101,6 +101,26 @@ describe("the thread of a file store", () => {
     }).pipe(Effect.scoped)
   )
 
+  for (const [what, program] of [
+    ["ends at once", "data:text/javascript,process.exit(3)"],
+    ["fails", "data:text/javascript,throw new Error('no')"],
+    ["is not there", "file:///nowhere/at/all.js"]
+  ] as const) {
+    it.live(`tells of what was asked of it when its program ${what}, again and again`, () =>
+      Effect.gen(function* () {
+        const thread = yield* Effect.acquireRelease(
+          Effect.sync(() => new FileStoreThread.FileStoreThread(new URL(program))),
+          (thread) => Effect.promise(() => thread.end())
+        )
+        for (let run = 0; run < 2; run++) {
+          const [asked] = yield* Effect.promise(() => Promise.allSettled([thread.order("sync", thread.fresh())]))
+          assert(asked.status === "rejected")
+          assert.propertyVal(asked.reason, "code", "ETHREAD")
+        }
+      }).pipe(Effect.scoped)
+    )
+  }
+
   it.live("tells of what was asked of it when it is ended", () =>
     Effect.gen(function* () {
       const thread = yield* FileStoreThread.make
