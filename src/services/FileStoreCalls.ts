@@ -101,10 +101,6 @@ export const readAt = (fd: number, into: Uint8Array, at: number, length: number,
   return done
 }
 
-/** Whether there is nothing but zeros: the first one is, and each is as the one before it. */
-export const isZeros = (bytes: Uint8Array): boolean =>
-  bytes[0] === 0 && Buffer.compare(bytes.subarray(1), bytes.subarray(0, -1)) === 0
-
 /** Writes all of it: a system may accept only a part. */
 export const writeAt = (fd: number, bytes: Uint8Array, offset: number): void => {
   let done = 0
@@ -113,6 +109,30 @@ export const writeAt = (fd: number, bytes: Uint8Array, offset: number): void => 
     if (count === 0) throw refusal("EIO", "nothing was accepted")
     done += count
   }
+}
+
+/** Whether there is nothing but zeros: the first one is, and each is as the one before it. */
+const isZeros = (bytes: Uint8Array): boolean =>
+  bytes[0] === 0 && Buffer.compare(bytes.subarray(1), bytes.subarray(0, -1)) === 0
+
+const piece = Buffer.allocUnsafeSlow(64 * 1024)
+
+/** Whether a part of a file reads as zeros. */
+const isEmpty = (fd: number, from: number, end: number): boolean => {
+  for (let at = from; at < end; at += piece.length) {
+    const length = Math.min(piece.length, end - at)
+    if (readAt(fd, piece, 0, length, at) !== length || !isZeros(piece.subarray(0, length))) return false
+  }
+  return true
+}
+
+/** Writes all of it, but zeros only over what is none: elsewhere a hole stays, so a virtual machine's disk is small. */
+export const writeSparsely = (fd: number, bytes: Uint8Array, offset: number): void => {
+  if (!isZeros(bytes)) return writeAt(fd, bytes, offset)
+  const { size } = fstat(fd)
+  const end = offset + bytes.length
+  if (!isEmpty(fd, offset, Math.min(end, size))) writeAt(fd, bytes, offset)
+  else if (end > size) fs.ftruncateSync(fd, end)
 }
 
 /**

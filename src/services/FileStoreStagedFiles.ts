@@ -31,8 +31,6 @@ interface Growing {
   fd: number | undefined
   /** Syncs that are under way. */
   syncs: number
-  /** Where all that was ever written to it ends: what comes after is a hole. */
-  end: number
   /** Its time, set once its last part is written: whoever is done last finishes the file. */
   mtime: number | undefined
   finished: boolean
@@ -107,26 +105,17 @@ export class StagedFiles {
 
   private begin(part: StagedPart): Growing {
     const fd = this.openFile(part, this.making)
-    const file: Growing = { fd, syncs: 0, end: 0, mtime: undefined, finished: false }
+    const file: Growing = { fd, syncs: 0, mtime: undefined, finished: false }
     this.growing.set(part.path, file)
-    file.end = Calls.fstat(fd).size
     return file
   }
 
   private writePart(part: StagedPart, file: Growing): void {
     file.fd ??= this.openFile(part, Calls.flags.write)
-    this.grow(file, file.fd, part)
+    Calls.writeSparsely(file.fd, part.bytes, part.offset)
     if (part.finish) file.mtime = part.mtime
     this.release(part.path, file)
     this.trim()
-  }
-
-  /** Zeros behind all that was written are left a hole, but for the last byte: disks of virtual machines stay small. */
-  private grow(file: Growing, fd: number, { bytes, offset }: StagedPart): void {
-    const end = offset + bytes.length
-    if (offset >= file.end && Calls.isZeros(bytes)) Calls.writeAt(fd, bytes.subarray(-1), end - 1)
-    else Calls.writeAt(fd, bytes, offset)
-    file.end = Math.max(file.end, end)
   }
 
   /** Done with a file for now. Whoever is last to be done with one whose last part is there, be it a sync, ends it. */

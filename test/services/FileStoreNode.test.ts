@@ -167,21 +167,27 @@ describe("FileStoreNode", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("leaves zeros a hole in the file", () =>
+  it.live("leaves zeros a hole in the file, in whichever order they come, and in a staging of an earlier run", () =>
     Effect.gen(function* () {
       const w = yield* world
-      const staging = yield* w.store.stage("holes")
-      const part = 1 << 20
-      for (let at = 0; at < 8; at++) {
-        const bytes = new Uint8Array(part).fill(at === 3 ? 1 : 0)
-        yield* staging.write([{ ...whole("disk.img", ""), bytes, offset: at * part, finish: at === 7 }])
+      const size = 1 << 20
+      const part = (at: number, finish = false) => {
+        const bytes = new Uint8Array(size).fill(at === 3 ? 1 : 0)
+        return { ...whole("disk.img", ""), bytes, offset: at * size, finish }
       }
+      const root = yield* Effect.gen(function* () {
+        const staging = yield* w.store.stage("holes")
+        for (const at of [7, 0, 6, 3]) yield* staging.write([part(at)])
+        return staging.root
+      }).pipe(Effect.scoped)
+      const staging = yield* w.store.reopen(root, "holes")
+      for (const at of [1, 5, 2, 4]) yield* staging.write([part(at, at === 4)])
       yield* staging.publish(["disk.img"], "rename")
-      const { blocks, size } = fs.statSync(path.join(w.received, "disk.img"))
-      assert.strictEqual(size, 8 * part)
-      assert.isBelow(blocks * 512, 2 * part)
+      const stats = fs.statSync(path.join(w.received, "disk.img"))
+      assert.strictEqual(stats.size, 8 * size)
+      assert.isBelow(stats.blocks * 512, 2 * size)
       const data = fs.readFileSync(path.join(w.received, "disk.img"))
-      assert.isTrue(data.every((byte, at) => byte === (Math.floor(at / part) === 3 ? 1 : 0)))
+      assert.isTrue(data.every((byte, at) => byte === (Math.floor(at / size) === 3 ? 1 : 0)))
     }).pipe(Effect.scoped)
   )
 
