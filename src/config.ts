@@ -178,6 +178,11 @@ export const limits = {
   transfersRunningMax: 4,
   /** Transfers that are over, kept to be shown. */
   transfersShownMax: 1000,
+  /**
+   * Of these, offers of unverified peers that ended before anybody here answered: enough to see what was missed. They
+   * take no place of what was sent, taken or declined here, since whoever has a key can make any number of them.
+   */
+  unansweredShownMax: 64,
   /** What was picked for a send that is over, kept to send it again: as JSON, for a thousand paths of common length. */
   pickedKeptMaxBytes: 256 * 1024,
   /** Memory for blocks on their way, for the whole node. */

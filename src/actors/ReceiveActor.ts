@@ -107,6 +107,7 @@ class Receiver implements Hearing {
     this.turn = new ReceiveTurn(tools.turns, actor.record, owned.turn)
     this.links = new ReceiveLinks(tools, actor, this)
     this.isAccepted = kept !== undefined
+    actor.record.isAnswered = this.isAccepted
     this.list = new OfferedList(tools, actor.record, this.files, options)
     this.list.show(() => this.isAccepted)
   }
@@ -172,6 +173,7 @@ class Receiver implements Hearing {
         return this.worker(this.publish)
       case "TellAccepted":
         this.isAccepted = true
+        this.record.isAnswered = true
         return Effect.andThen(
           this.list.take,
           Effect.suspend(() => actor.say(this.list.accepted))

@@ -223,6 +223,7 @@ export const live = <State extends Stateful, Message, Action>(
       if (letter._tag === "Frame" && letter.frame._tag === "Offer") record.isAsked = false
       if (letter._tag === "Person" && machine.weigh !== undefined) yield* machine.weigh(letter, state)
       const message = letter._tag === "Own" ? Option.some(letter.message) : machine.read(letter, state)
+      if (letter._tag === "Person" && Option.isSome(message)) record.isAnswered = true
       let actions: ReadonlyArray<Action> = []
       if (Option.isSome(message)) [state, actions] = machine.step(state, message.value)
       const inbound = letter._tag === "Lane" ? letter : undefined

@@ -2,7 +2,8 @@
  * Every transfer of this node as it is shown, and the way to its actor. It publishes what changes: at once when a
  * state does, at most every `limits.progressEvery` when only bytes do.
  *
- * It owns one map: transfers that are not over, and of those that are the newest `limits.transfersShownMax`.
+ * It owns one map: transfers that are not over, and of those that are the newest `limits.transfersShownMax`, besides
+ * the newest `limits.unansweredShownMax` that nobody here answered.
  */
 import * as Clock from "effect/Clock"
 import type * as Deferred from "effect/Deferred"
@@ -77,6 +78,8 @@ export interface TransferRecord {
   bytes: number
   /** How it ends is decided, or about to be: it does not count among those under way any more. */
   isEnding: boolean
+  /** Receiving: a person here acted on it, or the policy took it. */
+  isAnswered: boolean
   /** Receiving: it was offered again, and the actor has not read that yet. */
   isAsked: boolean
   /** What a peer that asks again is told of a transfer that is over. */
@@ -176,6 +179,7 @@ export class TransferBook {
         names: [],
         isKept: false,
         isEnding: false,
+        isAnswered: false,
         isAsked: false,
         staging: null,
         filesDone: 0,
@@ -272,12 +276,15 @@ export class TransferBook {
     return this.events.publish(Event.cases.TransferChanged.make({ transfer: view }))
   }
 
-  /** Those over longest, by when they began, make room. */
+  /** Those over longest, by when they began, make room: those that nobody answered only for each other. */
   private prune(): void {
     const over = this.all.filter((record) => isOver(record.view.state))
-    for (const record of over.slice(0, Math.max(0, over.length - limits.transfersShownMax))) {
-      this.records.delete(record.id)
-    }
+    const isUnanswered = ({ view }: TransferRecord) => view.unanswered === true
+    const surplus = [
+      ...over.filter(isUnanswered).slice(0, -limits.unansweredShownMax),
+      ...over.filter((record) => !isUnanswered(record)).slice(0, -limits.transfersShownMax)
+    ]
+    for (const { id } of surplus) this.records.delete(id)
   }
 }
 

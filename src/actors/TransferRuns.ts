@@ -6,6 +6,7 @@ import type * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type { NodeConfig } from "../config.ts"
 import { type GroupId, idBytes, type TransferId } from "../schema/Id.ts"
@@ -78,6 +79,16 @@ export class TransferRuns {
     })
   }
 
+  /** What a stranger offered and nobody here answered is kept apart from what people did. */
+  private judge(record: TransferRecord): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      if (record.direction === "send" || record.isAnswered) return
+      const peer = yield* this.tools.registry.get(record.peer)
+      if (Option.exists(peer, ({ trust }) => trust === "verified")) return
+      record.view = { ...record.view, unanswered: true }
+    })
+  }
+
   /** Before anyone is told that it is over, and before what it could go on with is removed. */
   private keep(record: TransferRecord, outcome: Ending["outcome"]): Effect.Effect<void> {
     const { book, history, store } = this.tools
@@ -116,6 +127,7 @@ export class TransferRuns {
         const ending: Ending = { outcome, asker: undefined }
         return Effect.as(Effect.logError("A transfer failed by a fault in this program", defect), ending)
       }),
+      Effect.tap(this.judge(record)),
       Effect.tap(({ outcome }) => this.keep(record, outcome)),
       Effect.tap(this.leaveGroup(record)),
       Effect.flatMap((ending) => end(this.tools, record, ending)),

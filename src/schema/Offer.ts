@@ -83,6 +83,8 @@ export const Transfer = Schema.Struct({
   priority: Schema.optionalKey(TransferPriority),
   /** Which side paused it, or null. */
   pausedBy: Schema.optionalKey(Schema.NullOr(Schema.Literals(["here", "peer", "both"]))),
+  /** Receiving, once it is over: its sender was not verified, and neither a person nor the policy here had taken or declined it. */
+  unanswered: Schema.optionalKey(Schema.Boolean),
   /** Why it is not done, in a sentence, or null. */
   error: Schema.NullOr(Schema.String),
   /** Receiving: the absolute paths of what was published. Sending: its names below the peer's receive folder. */

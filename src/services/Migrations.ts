@@ -189,6 +189,12 @@ const ended = [
 /** What was picked for a send that is over, absolute paths as JSON, so that it can be sent again; NULL: not known. */
 const picked = [`ALTER TABLE ended ADD COLUMN picked TEXT CHECK (json_valid(picked))`]
 
+/** Offers of strangers that ended before anybody answered are a class of their own, so that they push out nothing else. */
+const unanswered = [
+  `ALTER TABLE ended ADD COLUMN unanswered INTEGER NOT NULL DEFAULT 0 CHECK (unanswered IN (0, 1))`,
+  `CREATE INDEX ended_class ON ended (unanswered, place)`
+]
+
 /** The conversation with everyone is read on its own, however much was said to single peers. */
 const toEveryone = `CREATE INDEX messages_to_everyone ON messages (n) WHERE receiver IS NULL`
 
@@ -198,7 +204,8 @@ export const migrations: ReadonlyArray<Migration> = [
   { id: 3, name: "transfers", up: statements(...transfers) },
   { id: 4, name: "how transfers ended", up: statements(...ended) },
   { id: 5, name: "what was picked for sends that are over", up: statements(...picked) },
-  { id: 6, name: "messages to everyone", up: statements(toEveryone) }
+  { id: 6, name: "messages to everyone", up: statements(toEveryone) },
+  { id: 7, name: "offers that nobody answered", up: statements(...unanswered) }
 ]
 
 /** How far these steps lead. */

@@ -46,20 +46,26 @@ const make = Effect.gen(function* () {
   const database = yield* Database
   const sql = yield* SqlClient
 
-  /** Those that ended longest ago make room. */
-  const trim = sql`
-    DELETE FROM ended WHERE place IN (SELECT place FROM ended ORDER BY place DESC LIMIT -1 OFFSET ${limits.transfersShownMax})`
+  /** Those that ended longest ago make room: those that nobody answered only for each other. */
+  const trim = (unanswered: number) => sql`
+    DELETE FROM ended WHERE place IN (
+      SELECT place FROM ended WHERE unanswered = ${unanswered}
+      ORDER BY place DESC LIMIT -1 OFFSET ${unanswered === 1 ? limits.unansweredShownMax : limits.transfersShownMax}
+    )`
 
-  const save = Effect.fn("TransferStore.save")((view: View, picked: ReadonlyArray<string> = []) =>
-    database.write(
+  const save = Effect.fn("TransferStore.save")((view: View, picked: ReadonlyArray<string> = []) => {
+    const unanswered = view.unanswered === true ? 1 : 0
+    return database.write(
       encode({ ...view, bytesPerSecond: 0 }).pipe(
         Effect.flatMap(
-          (json) => sql`INSERT OR REPLACE INTO ended (id, view, picked) VALUES (${view.id}, ${json}, ${kept(picked)})`
+          (json) => sql`
+            INSERT OR REPLACE INTO ended (id, view, picked, unanswered)
+            VALUES (${view.id}, ${json}, ${kept(picked)}, ${unanswered})`
         ),
-        Effect.andThen(Effect.asVoid(trim))
+        Effect.andThen(Effect.asVoid(trim(unanswered)))
       )
     )
-  )
+  })
 
   const picked = Effect.fn("TransferStore.picked")(function* (id: TransferId) {
     const [row] = yield* database.read(Effect.flatMap(sql`SELECT picked FROM ended WHERE id = ${id}`, decodePicked))

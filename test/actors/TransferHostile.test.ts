@@ -170,6 +170,38 @@ describe("strangers without number", () => {
   )
 })
 
+describe("a stranger who offers and takes back", () => {
+  quietly("pushes nothing out that was sent or received here", () =>
+    Effect.gen(function* () {
+      const known = new Map([[someId(1), { trust: "unverified" as const }]])
+      const { alice, bob } = yield* pair({ known, settings: { accept: "everyone" } })
+      yield* join(alice, bob)
+      fs.writeFileSync(path.join(alice.sources, "f"), "for bob")
+      const [sent] = yield* alice.transfer.send([path.join(alice.sources, "f")], [bob.id])
+      assert(sent !== undefined)
+      assert.strictEqual((yield* bob.over(sent.id)).state, "done")
+      yield* bob.control.up(someId(1), () => Effect.void)
+      for (let n = 0; n <= limits.transfersShownMax; n++) {
+        const id = TransferId.make(someMessage(n))
+        const counts = { files: 1, directories: 0, bytes: 10 }
+        yield* bob.control.deliver(
+          someId(1),
+          Frame.cases.Offer.make({ transfer: id, group: alike, name: "gift", ...counts })
+        )
+        yield* bob.control.deliver(
+          someId(1),
+          Frame.cases.TransferControl.make({ transfer: id, action: "cancel", reason: "" })
+        )
+        yield* bob.over(id)
+      }
+      assert.include(
+        (yield* bob.transfer.list).map(({ id }) => id),
+        sent.id
+      )
+    })
+  )
+})
+
 describe("a peer that reads nothing", () => {
   quietly("delays nobody else's transfers", () =>
     Effect.gen(function* () {

@@ -92,6 +92,19 @@ describe("TransferStore", () => {
     }).pipe(Effect.provide(memory))
   )
 
+  it.effect("keeps few of those that nobody answered, and nothing else goes for them", () =>
+    Effect.gen(function* () {
+      const store = yield* TransferStore
+      const many = limits.transfersShownMax + 1
+      yield* store.save(transfer(0))
+      for (let n = 1; n <= many; n++) yield* store.save({ ...transfer(n), unanswered: true })
+      assert.deepStrictEqual(yield* places, [
+        0,
+        ...Array.from({ length: limits.unansweredShownMax }, (_, n) => many - limits.unansweredShownMax + 1 + n)
+      ])
+    }).pipe(Effect.provide(memory))
+  )
+
   it.effect("reads what was kept before problems had kinds", () =>
     Effect.gen(function* () {
       const store = yield* TransferStore
