@@ -160,7 +160,7 @@ export const make = Effect.fnUntraced(function* (id: PeerId, node: Surroundings)
       ? node.changedKey({ peer: id, found, address })
       : Effect.void
 
-  const reach = Effect.fn("PeerActor.dial")(function* (attempt: number, addresses: ReadonlyArray<Address>) {
+  const reach = Effect.fnUntraced(function* (attempt: number, addresses: ReadonlyArray<Address>) {
     if (attempt === 0 && self > id) yield* Effect.sleep(Duration.times(courtesy, yield* Random.next))
     yield* Effect.logDebug("Dialling.").pipe(
       Effect.annotateLogs({ addresses: addresses.map(format).join(" "), attempt })
@@ -168,7 +168,7 @@ export const make = Effect.fnUntraced(function* (id: PeerId, node: Surroundings)
     const each = addresses.length > 1 ? limits.dialEach : limits.dial
     const turns = state.met ? node.turns.met : node.turns.heard
     return yield* turns.withPermit(dialAny(transport, addresses, { protocol: "kith/1", expect: id, each, other }))
-  })
+  }, Effect.withSpan("PeerActor.dial"))
 
   /** Until something is heard on a link, or it is over. */
   const heard = ({ session, silent }: PeerLinks.LinkHandle) =>
@@ -310,14 +310,14 @@ export const make = Effect.fnUntraced(function* (id: PeerId, node: Surroundings)
     links,
     run,
     suggest: (address) => void Queue.offerUnsafe(mailbox, { _tag: "Suggested", address }),
-    want: Effect.fn("PeerActor.want")(function* (address) {
+    want: Effect.fnUntraced(function* (address) {
       isKept = true
       const done = yield* Deferred.make<void>()
       yield* tell({ _tag: "Wanted", address })
       yield* tell({ _tag: "Acknowledge", done })
       yield* Effect.raceFirst(Deferred.await(done), Deferred.await(ended))
     }),
-    stop: Effect.fn("PeerActor.stop")(function* (reason, { forget }) {
+    stop: Effect.fnUntraced(function* (reason, { forget }) {
       if (forget) isForgotten = true
       yield* Deferred.succeed(stopAsked, undefined)
       yield* tell({ _tag: "Stop", reason })

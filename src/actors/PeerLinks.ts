@@ -116,26 +116,26 @@ export const make = (options: LinksOptions) => {
   })
 
   /** The session, from its beginning to the last that is said. */
-  const converse = Effect.fn("PeerLinks.session")(function* (
-    handle: LinkHandle,
-    session: Session.Session,
-    after: Effect.Effect<void>
-  ) {
-    const begin = Effect.andThen(after, inboxes.up(peer))
-    const silent = () => options.hint({ _tag: "Doubtful", link: handle.link })
-    const exit = yield* Effect.exit(
-      Effect.interruptible(session.run({ begin, frame, silent, complaint: complaint(session.link) }))
-    )
-    const end = Exit.isSuccess(exit) ? exit.value : broken(exit.cause)
-    yield* inboxes.down(peer, end.reason)
-    yield* Deferred.succeed(handle.silent, undefined)
-    over(handle, end.reason)
-    const line = Effect.logInfo("A session ended.")
-    yield* report(reports.ended, session.link, Effect.annotateLogs(line, { reason: end.reason, detail: end.detail }))
-    yield* session.part(end)
-    // A defect is its finder's to log: the transport's, or the actor's.
-    if (Exit.isFailure(exit)) return yield* Effect.failCause(exit.cause)
-  }, Effect.uninterruptible)
+  const converse = Effect.fnUntraced(
+    function* (handle: LinkHandle, session: Session.Session, after: Effect.Effect<void>) {
+      const begin = Effect.andThen(after, inboxes.up(peer))
+      const silent = () => options.hint({ _tag: "Doubtful", link: handle.link })
+      const exit = yield* Effect.exit(
+        Effect.interruptible(session.run({ begin, frame, silent, complaint: complaint(session.link) }))
+      )
+      const end = Exit.isSuccess(exit) ? exit.value : broken(exit.cause)
+      yield* inboxes.down(peer, end.reason)
+      yield* Deferred.succeed(handle.silent, undefined)
+      over(handle, end.reason)
+      const line = Effect.logInfo("A session ended.")
+      yield* report(reports.ended, session.link, Effect.annotateLogs(line, { reason: end.reason, detail: end.detail }))
+      yield* session.part(end)
+      // A defect is its finder's to log: the transport's, or the actor's.
+      if (Exit.isFailure(exit)) return yield* Effect.failCause(exit.cause)
+    },
+    Effect.uninterruptible,
+    Effect.withSpan("PeerLinks.session")
+  )
 
   const serve = Effect.fnUntraced(function* (
     handle: LinkHandle,
