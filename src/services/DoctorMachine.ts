@@ -108,7 +108,8 @@ const disk = ({ freeBytes, freeFiles, path, what }: PlaceFacts): ReadonlyArray<F
     return [finding("problem", "disk", path, `there is room for ${freeFiles} more files only`, remedy)]
   }
   if (freeBytes === null) return []
-  const free = `${Math.floor(freeBytes / mebibyte)} MiB free`
+  const mebibytes = freeBytes / mebibyte
+  const free = mebibytes < 1024 ? `${Math.floor(mebibytes)} MiB free` : `${(mebibytes / 1024).toFixed(1)} GiB free`
   if (freeBytes < 100 * mebibyte) return [finding("problem", "disk", path, free, remedy)]
   return [finding(freeBytes < 1024 * mebibyte ? "note" : "ok", "disk", path, free)]
 }
