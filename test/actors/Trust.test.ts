@@ -274,7 +274,7 @@ describe("a ticket", () => {
             yield* self.say(hello(identity))
             while ((yield* self.next)._tag !== "TicketProof");
             yield* self.say({ _tag: "TicketAccepted", ticket, proof: someBytes32(1) })
-            yield* Effect.never
+            return yield* Effect.never
           }).pipe(Effect.ignore)
         )
         const addresses = [tcp("mallory", transport.port)]

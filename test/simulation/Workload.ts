@@ -37,7 +37,7 @@ const connectedWithin = 75
 const finishedWithin = 300
 
 /** One seed of so many looks at what idle nodes hold, which takes minutes of simulated time. */
-const keptEvery = 10
+const keptEvery = 20
 
 /** Steps between two looks at what is always true. */
 const checkEvery = 6
