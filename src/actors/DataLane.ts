@@ -15,12 +15,12 @@ import {
   decodeBlockHead,
   decodeHeader,
   encodeFrame,
-  headerBytes,
-  kinds
+  headerBytes
 } from "../schema/Block.ts"
 import { helloMaxBytes } from "../schema/Frame.ts"
 import { pageMaxBytes } from "../schema/Manifest.ts"
 import type { Link, LinkClosed } from "../services/Transport.ts"
+import { type Arriving, LaneInput, recordHead } from "./LaneInput.ts"
 import { type Gate, open } from "./RateLimiter.ts"
 
 /**
@@ -54,30 +54,12 @@ export class LaneError extends Schema.TaggedError<LaneError>()("LaneError", {
 /** What comes next on a lane. After a Block its `length` bytes are to be read with `body`. */
 type Incoming = { readonly _tag: "Frame"; readonly frame: DataFrame } | Arriving
 
-/** A block whose head has come. */
-export interface Arriving {
-  readonly _tag: "Block"
-  readonly number: number
-  readonly digest: Uint8Array
-  readonly length: number
-}
-
 type Attach = Extract<DataFrame, { readonly _tag: "Attach" }>
 
 /** A block is filled in pieces, so that a slow link is seen to move: small ones at first, and while it is slow. */
 const pieceMax = 256 * 1024
 const pieceFirst = 16 * 1024
 const pieceMin = 4 * 1024
-
-const nothing = new Uint8Array(0)
-
-const recordHead = headerBytes + blockHeadBytes
-
-/** Up to this size blocks are put together from pieces before anyone looks at them; larger ones go where they belong. */
-const joinedMax = 64 * 1024
-
-const uint32 = (bytes: Uint8Array, at: number): number =>
-  (bytes[at] ?? 0) * 2 ** 24 + (((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0))
 
 const lost = (closed: LinkClosed): LaneError => new LaneError({ problem: "lost", detail: closed.reason })
 
@@ -91,11 +73,7 @@ export class DataLane {
   private piece = pieceFirst
   /** It waits for a speed cap of ours: that nothing moves is no fault of the link. */
   private held = false
-  /** What the last read brought, taken up to `at`: valid until the link is read again. */
-  private rest: Uint8Array = nothing
-  private at = 0
-  /** Where a small block that came in two pieces is put together. */
-  private joined: Uint8Array = nothing
+  private readonly input = new LaneInput()
   private readonly head = new Uint8Array(recordHead)
   private readonly writing = Semaphore.makeUnsafe(1)
   /** Until the other side has said what it is here for, no more is set aside for it than before a Hello. */
@@ -105,73 +83,31 @@ export class DataLane {
     this.link = link
   }
 
-  private get left(): number {
-    return this.rest.length - this.at
-  }
-
-  /** Bytes of the block's record that comes next, as far as its head says; 0 where that is no block, or not known. */
-  private get blockAhead(): number {
-    const { at, rest } = this
-    return this.left >= headerBytes && rest[at] === kinds.block ? headerBytes + uint32(rest, at + 1) : 0
-  }
-
   /** True while it is certain that more of a small block comes: `more` gets it. */
   get isPartial(): boolean {
-    const { left } = this
-    if (left < headerBytes) return left === 0 || this.rest[this.at] === kinds.block
-    const bytes = this.blockAhead
-    return bytes > left && bytes <= joinedMax
-  }
-
-  /** Waits for what comes next, and puts it behind what is here. */
-  readonly more: Effect.Effect<void, LaneError> = Effect.suspend(() => {
-    const kept = this.left
-    if (kept > this.joined.length) this.joined = new Uint8Array(2 * joinedMax)
-    this.joined.set(this.rest.subarray(this.at))
-    this.rest = this.joined.subarray(0, kept)
-    this.at = 0
-    return Effect.map(Effect.mapError(this.link.read, lost), (chunk) => {
-      this.moves++
-      this.rest = kept === 0 ? chunk : this.join(kept, chunk)
-    })
-  })
-
-  private join(kept: number, chunk: Uint8Array): Uint8Array {
-    const length = kept + chunk.length
-    const into = length <= this.joined.length ? this.joined : new Uint8Array(length)
-    if (into !== this.joined) into.set(this.joined.subarray(0, kept))
-    into.set(chunk, kept)
-    return into.subarray(0, length)
+    return this.input.isPartial
   }
 
   /** The next record, if it is a block that is here as a whole: `bodyNow` then has its bytes. */
   get here(): Arriving | undefined {
-    const { at, rest } = this
-    const bytes = this.blockAhead
-    // What is wrong with a record is said by `read`.
-    if (bytes <= recordHead || bytes > this.left || uint32(rest, at + headerBytes) >= 2 ** 21) return undefined
-    const number = uint32(rest, at + headerBytes) * 2 ** 32 + uint32(rest, at + headerBytes + 4)
-    const digest = new Uint8Array(blockHeadBytes - 8)
-    for (let i = 0; i < digest.length; i++) digest[i] = rest[at + headerBytes + 8 + i] ?? 0
-    this.at += recordHead
-    return { _tag: "Block", number, digest, length: bytes - recordHead }
+    return this.input.here
   }
+
+  /** Waits for what comes next, and puts it behind what is here. */
+  readonly more: Effect.Effect<void, LaneError> = Effect.suspend(() => {
+    this.input.keep()
+    return Effect.map(Effect.mapError(this.link.read, lost), (chunk) => {
+      this.moves++
+      this.input.put(chunk)
+    })
+  })
 
   /** Fills it from what is here; false, and nothing done, where that is not enough or not as fast as a gate lets. */
   bodyNow(into: Uint8Array, gate: Gate): boolean {
-    if (this.left < into.length || gate.portion() !== Number.POSITIVE_INFINITY) return false
-    this.give(into)
+    if (this.input.left < into.length || gate.portion() !== Number.POSITIVE_INFINITY) return false
+    this.input.give(into)
     this.moves++
     return true
-  }
-
-  /** Fills it as far as that goes; how many bytes. */
-  private give(into: Uint8Array): number {
-    const end = Math.min(this.rest.length, this.at + into.length)
-    const given = end - this.at
-    into.set(this.rest.subarray(this.at, end))
-    this.at = end
-    return given
   }
 
   /** The next record. Kinds of frames that are unknown here are skipped. */
@@ -205,7 +141,7 @@ export class DataLane {
   }
 
   private take(into: Uint8Array): Effect.Effect<void, LaneError> {
-    const here = this.give(into)
+    const here = this.input.give(into)
     this.moves++
     return here === into.length ? Effect.void : this.pull(into, here)
   }
@@ -311,14 +247,14 @@ export class DataLane {
 
   /** Fills `head` from `at`, `count` bytes. */
   private fill(at: number, count: number): Effect.Effect<void, LaneError> {
-    if (this.left >= count) {
-      this.give(this.head.subarray(at, at + count))
+    if (this.input.left >= count) {
+      this.input.give(this.head.subarray(at, at + count))
       return Effect.void
     }
     return Effect.gen({ self: this }, function* () {
       for (let filled = 0; filled < count;) {
-        if (this.left === 0) yield* this.more
-        filled += this.give(this.head.subarray(at + filled, at + count))
+        if (this.input.left === 0) yield* this.more
+        filled += this.input.give(this.head.subarray(at + filled, at + count))
       }
     })
   }

@@ -14,9 +14,10 @@ import { Asking } from "./Asking.ts"
 import type { BlockPool, Leases } from "./BlockPool.ts"
 import { type Batch, type Block, BlockWriter, isEqual, type Writing } from "./BlockWriter.ts"
 import { Copying } from "./Copying.ts"
-import { type Arriving, broken, type DataLane, type LaneError } from "./DataLane.ts"
+import { broken, type DataLane, type LaneError } from "./DataLane.ts"
 import type { Claimant } from "./FairQueue.ts"
 import type { Intake } from "./Intake.ts"
+import type { Arriving } from "./LaneInput.ts"
 import type { Gate } from "./RateLimiter.ts"
 
 export interface Taking extends Writing {
