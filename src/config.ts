@@ -163,6 +163,15 @@ export const limits = {
   outboxLook: Duration.hours(1),
   /** Messages kept on disk: a lifetime of chat, and a search of all of them that nobody notices. */
   messagesMax: 1_000_000,
+  /** Of what one unverified peer said, so many messages and bytes of texts are kept, its newest: years of talk. */
+  unverifiedMessagesMax: 10_000,
+  unverifiedMessagesBytes: 32 * 1024 * 1024,
+  /**
+   * The same of all unverified peers together that nobody here ever wrote to: keys cost nothing, so that many of them
+   * push out each other, and nobody whom a person talks with. These four are looked after once in 64 messages.
+   */
+  strangersMessagesMax: 20_000,
+  strangersMessagesBytes: 64 * 1024 * 1024,
   /** Writes that go into one transaction, and that wait for theirs; beyond it whoever writes waits. */
   commitMax: 512,
   commitsWaitingMax: 4096,

@@ -12,7 +12,8 @@ import type { Message } from "../schema/Message.ts"
 import { PeerId, short } from "../schema/PeerId.ts"
 import { byteLength } from "../schema/Text.ts"
 import type { Database } from "./Database.ts"
-import { index, insertMessages, numbered, trim } from "./MessageStoreRows.ts"
+import { trim } from "./MessageStoreRoom.ts"
+import { index, insertMessages, numbered } from "./MessageStoreRows.ts"
 
 /** The number a message has with one of its recipients. */
 export interface Numbered {

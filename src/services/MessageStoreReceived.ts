@@ -10,7 +10,8 @@ import type { Message } from "../schema/Message.ts"
 import { PeerId } from "../schema/PeerId.ts"
 import * as State from "./ChatState.ts"
 import type { Database } from "./Database.ts"
-import { index, insertMessages, keyOf, numbered, trim } from "./MessageStoreRows.ts"
+import { trim } from "./MessageStoreRoom.ts"
+import { index, insertMessages, keyOf, numbered } from "./MessageStoreRows.ts"
 
 /** A message that came from a peer, as its frame says, and to whom: this node, or null for everyone. */
 export interface Arrival {

@@ -3,7 +3,6 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { limits } from "../config.ts"
 import { MessageId } from "../schema/Id.ts"
 import type { Message, MessageState } from "../schema/Message.ts"
 import { PeerId } from "../schema/PeerId.ts"
@@ -131,32 +130,3 @@ export const number = (sql: SqlClient, peers: ReadonlyArray<PeerId>): Effect.Eff
 
 /** The number of a peer, in a statement. */
 export const keyOf = (sql: SqlClient, peer: PeerId) => sql`(SELECT n FROM keys WHERE id = ${peer})`
-
-/** A message that so many others came after is not counted as unread any more. */
-const unreadSpan = 100_000
-
-/** Room is made once in so many additions. */
-const trimEvery = 64
-
-/**
- * Makes room after `added` messages, of which `last` is the newest: what lies further back than
- * `limits.messagesMax` goes, unless it still waits for a peer. Never many at once, so that no addition takes long.
- */
-export const trim = (sql: SqlClient, last: number, added: number): Effect.Effect<void, SqlError> =>
-  Math.floor(last / trimEvery) === Math.floor((last - added) / trimEvery)
-    ? Effect.void
-    : Effect.asVoid(
-        Effect.all([
-          // Only where there may be something: for its trigger's sake it makes the search write out what it gathered.
-          last > limits.messagesMax ? forget(sql, last - limits.messagesMax, 2 * (trimEvery + added)) : Effect.void,
-          sql`DELETE FROM unread WHERE message <= ${last - unreadSpan}`
-        ])
-      )
-
-/** Removes the first messages up to this place that wait for nobody. */
-const forget = (sql: SqlClient, upTo: number, most: number) => sql`
-  DELETE FROM messages WHERE n IN (
-    SELECT m.n FROM messages m WHERE m.n <= ${upTo}
-      AND NOT EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.n AND r.state < 2)
-    ORDER BY m.n LIMIT ${most}
-  )`

@@ -195,6 +195,37 @@ const unanswered = [
   `CREATE INDEX ended_class ON ended (unanswered, place)`
 ]
 
+/**
+ * What is kept of each sender: messages, and bytes of their texts. `written`: a message went to this peer alone. The
+ * triggers keep it true, whatever adds or removes messages. Only peers have rows in `incoming`, this node has none.
+ */
+const said = [
+  `CREATE TABLE said (
+    peer INTEGER PRIMARY KEY REFERENCES keys (n),
+    messages INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    written INTEGER NOT NULL DEFAULT 0 CHECK (written IN (0, 1))
+  ) STRICT`,
+  `INSERT INTO said (peer, messages, bytes)
+    SELECT sender, count(*), sum(octet_length(text)) FROM messages GROUP BY sender`,
+  `INSERT INTO said (peer, messages, bytes, written)
+    SELECT DISTINCT receiver, 0, 0, 1 FROM messages WHERE receiver IS NOT NULL
+    ON CONFLICT (peer) DO UPDATE SET written = 1`,
+  `CREATE TRIGGER messages_said AFTER INSERT ON messages BEGIN
+    INSERT INTO said (peer, messages, bytes) VALUES (new.sender, 1, octet_length(new.text))
+      ON CONFLICT (peer) DO UPDATE SET messages = messages + 1, bytes = bytes + excluded.bytes;
+    INSERT INTO said (peer, messages, bytes, written) SELECT new.receiver, 0, 0, 1 WHERE new.receiver IS NOT NULL
+      ON CONFLICT (peer) DO UPDATE SET written = 1 WHERE written = 0;
+  END`,
+  `CREATE TRIGGER messages_unsaid AFTER DELETE ON messages BEGIN
+    UPDATE said SET messages = messages - 1, bytes = bytes - octet_length(old.text) WHERE peer = old.sender;
+    DELETE FROM said WHERE peer = old.sender AND messages = 0 AND written = 0;
+  END`,
+  `CREATE VIEW said_unverified AS
+    SELECT s.peer, s.messages, s.bytes, s.written FROM said s LEFT JOIN peers p ON p.key = s.peer
+    WHERE p.trust IS NOT 'verified' AND EXISTS (SELECT 1 FROM incoming i WHERE i.peer = s.peer)`
+]
+
 /** The conversation with everyone is read on its own, however much was said to single peers. */
 const toEveryone = `CREATE INDEX messages_to_everyone ON messages (n) WHERE receiver IS NULL`
 
@@ -205,7 +236,8 @@ export const migrations: ReadonlyArray<Migration> = [
   { id: 4, name: "how transfers ended", up: statements(...ended) },
   { id: 5, name: "what was picked for sends that are over", up: statements(...picked) },
   { id: 6, name: "messages to everyone", up: statements(toEveryone) },
-  { id: 7, name: "offers that nobody answered", up: statements(...unanswered) }
+  { id: 7, name: "offers that nobody answered", up: statements(...unanswered) },
+  { id: 8, name: "how much each sender said", up: statements(...said) }
 ]
 
 /** How far these steps lead. */

@@ -19,6 +19,8 @@ import { chatMaxBytes } from "../../src/schema/Text.ts"
 import { epochsMax } from "../../src/services/ChatState.ts"
 import { Database, layerFile, type Query } from "../../src/services/Database.ts"
 import { type Arrival, MessageStore, type Progress } from "../../src/services/MessageStore.ts"
+import { migrations } from "../../src/services/Migrations.ts"
+import { PeerStore } from "../../src/services/PeerStore.ts"
 import { someEpoch, someId, someMessage } from "../Some.ts"
 import { temporaryDirectory } from "./DatabaseDirectory.ts"
 import { makeModel, peerOf, self, Step } from "./MessageStoreModel.ts"
@@ -400,15 +402,116 @@ describe("MessageStore", () => {
       yield* store.append(message(2, "arrived", [carol]), epochs(someEpoch(1)))
       yield* store.advance(carol, { epoch: someEpoch(1), seq: 1, state: "delivered" })
       yield* store.receive(Array.from({ length: 30 }, (_, n) => arrival(n + 1, `old${n}`)))
-      // As if as many messages as are kept had come in between.
-      yield* sql`INSERT INTO messages (n, id, sender, text, sent_at) VALUES (${limits.messagesMax}, 'x', 1, 'x', 0)`
+      // As if so many messages of this node were kept that 31 are too many with those that come next.
+      yield* sql`UPDATE said SET messages = ${limits.messagesMax - 69} WHERE messages = 2`
       yield* store.receive(Array.from({ length: 70 }, (_, n) => arrival(31 + n, `new${n}`)))
-      const rows = yield* sql`SELECT text FROM messages WHERE n < ${limits.messagesMax} ORDER BY n`.values
-      assert.deepStrictEqual(rows, [["waits"]])
+      const rows = yield* sql`SELECT text FROM messages ORDER BY n LIMIT 2`.values
+      assert.deepStrictEqual(rows, [["waits"], ["new0"]])
       assert.deepStrictEqual(yield* store.search("old1", { limit: 10 }), { items: [], before: null })
       assert.strictEqual((yield* store.search("new1", { limit: 100 })).items.length, 11)
       assert.strictEqual((yield* store.unread)[0]?.count, 70)
     }).pipe(Effect.provide(memory))
+  )
+})
+
+describe("MessageStore and strangers", () => {
+  /** Takes so many messages of a peer, the next of its only epoch. */
+  const talk = Effect.fnUntraced(function* (peer: Message["from"], from: number, count: number, text = "x") {
+    const store = yield* MessageStore
+    const epoch = someEpoch(1)
+    for (let n = from; n < from + count; n += 128) {
+      const some = Array.from({ length: Math.min(128, from + count - n) }, (_, i) => n + i)
+      const told = yield* store.receive(some.map((seq) => arrival(seq, text, { peer, epoch })))
+      assert.isTrue(told.every(({ verdict }) => verdict === "new"))
+    }
+  })
+  const keptOf = Effect.fnUntraced(function* (peer: Message["from"]) {
+    const sql = yield* SqlClient
+    const [[messages, bytes] = []] = yield* sql`
+      SELECT count(*), sum(octet_length(text)) FROM messages WHERE sender = (SELECT n FROM keys WHERE id = ${peer})`
+      .values
+    return { messages: Number(messages), bytes: Number(bytes ?? 0) }
+  })
+  const trust = (peer: Message["from"], trust: "verified" | "unverified") =>
+    PeerStore.use((peers) => {
+      const how = { trust, trustAt: null, trustHow: null, accept: null, wanted: false, removed: false, lastSeen: 1 }
+      return peers.save([{ id: peer, name: "x", addresses: [], ...how }])
+    })
+  /** What comes between two looks: a batch of 128, and what was added since the last. */
+  const between = 192
+  const stored = PeerStore.layer.pipe(Layer.provideMerge(memory))
+
+  it.effect("one of them pushes out nothing but its own oldest, none of which comes twice", () =>
+    Effect.gen(function* () {
+      const store = yield* MessageStore
+      yield* store.append(message(1, "own", [bob]), epochs(someEpoch(1)))
+      yield* store.advance(bob, { epoch: someEpoch(1), seq: 1, state: "delivered" })
+      yield* trust(bob, "verified")
+      yield* talk(bob, 1, limits.unverifiedMessagesMax + 300)
+      yield* trust(alice, "unverified")
+      yield* talk(alice, 1, limits.unverifiedMessagesMax + 300)
+      assert.strictEqual((yield* keptOf(self)).messages, 1)
+      assert.strictEqual((yield* keptOf(bob)).messages, limits.unverifiedMessagesMax + 300)
+      const { messages } = yield* keptOf(alice)
+      assert.isAtLeast(messages, limits.unverifiedMessagesMax)
+      assert.isAtMost(messages, limits.unverifiedMessagesMax + between)
+      const unread = yield* store.unread
+      assert.strictEqual(unread.find(({ peer }) => peer === alice)?.count, messages)
+      // It was taken, and is gone: whoever did not hear that says it again, and it is not taken anew.
+      const [again] = yield* store.receive([arrival(1, "x")])
+      assert.deepStrictEqual(again, { verdict: "again", last: limits.unverifiedMessagesMax + 300, message: null })
+      const [next] = yield* store.receive([arrival(limits.unverifiedMessagesMax + 301, "next")])
+      assert.strictEqual(next?.verdict, "new")
+      assert.deepStrictEqual(texts(yield* store.history({ limit: 1, peer: alice })), ["next"])
+    }).pipe(Effect.provide(stored))
+  )
+
+  it.effect("bytes count as well, and all of them together, but for those whom someone here wrote to", () =>
+    Effect.gen(function* () {
+      const store = yield* MessageStore
+      const sql = yield* SqlClient
+      const text = "x".repeat(chatMaxBytes)
+      const perOne = limits.unverifiedMessagesBytes / chatMaxBytes
+      yield* store.append(message(1, "hello", [carol]), epochs(someEpoch(1)))
+      yield* talk(carol, 1, perOne + 200, text)
+      const friend = yield* keptOf(carol)
+      assert.isAtLeast(friend.messages, perOne)
+      assert.isAtMost(friend.messages, perOne + between)
+      const crowd = [3, 4, 5].map(peerOf)
+      for (const peer of crowd) yield* talk(peer, 1, perOne, text)
+      const left = yield* Effect.forEach(crowd, keptOf)
+      const bytes = left.reduce((sum, one) => sum + one.bytes, 0)
+      assert.isAtLeast(bytes, limits.strangersMessagesBytes)
+      assert.isAtMost(bytes, limits.strangersMessagesBytes + between * chatMaxBytes)
+      assert.isBelow(left[0]?.messages ?? 0, between)
+      assert.strictEqual(left[2]?.messages, perOne)
+      assert.deepStrictEqual(yield* keptOf(carol), friend)
+      const counted = yield* sql`SELECT peer, messages, bytes FROM said WHERE messages > 0 ORDER BY peer`.values
+      const real = yield* sql`
+        SELECT sender, count(*), sum(octet_length(text)) FROM messages GROUP BY sender ORDER BY sender`.values
+      assert.deepStrictEqual(counted, real)
+    }).pipe(Effect.provide(stored))
+  )
+
+  it.effect("what was kept before they were counted is counted", () =>
+    Effect.gen(function* () {
+      const store = yield* MessageStore
+      const sql = yield* SqlClient
+      yield* store.append(message(1, "hellø", [carol]), epochs(someEpoch(1)))
+      yield* store.append(message(2, "to all", [bob, carol]), epochs(someEpoch(1)))
+      yield* talk(alice, 1, 3, "é")
+      const counts = sql`SELECT * FROM said ORDER BY peer`.values
+      const before = yield* counts
+      yield* sql`DROP VIEW said_unverified`
+      yield* sql`DROP TRIGGER messages_said`
+      yield* sql`DROP TRIGGER messages_unsaid`
+      yield* sql`DROP TABLE said`
+      const step = migrations.find(({ name }) => name === "how much each sender said")
+      assert(step !== undefined)
+      yield* step.up(sql)
+      assert.lengthOf(before, 3)
+      assert.deepStrictEqual(yield* counts, before)
+    }).pipe(Effect.provide(stored))
   )
 })
 
