@@ -27,7 +27,6 @@ import { MessageStore } from "./services/MessageStore.ts"
 import { PeerRegistry } from "./services/PeerRegistry.ts"
 import { PeerStore } from "./services/PeerStore.ts"
 import { Profile, share } from "./services/Profile.ts"
-import * as Rounds from "./services/Rounds.ts"
 import { SpeedCaps } from "./services/SpeedCaps.ts"
 import { SettingsStore } from "./services/SettingsStore.ts"
 import type { Transfer } from "./services/Transfer.ts"
@@ -95,8 +94,4 @@ export const machine: Layer.Layer<Machine, MachineError, NodeConfig> = machineWi
 export const layer = (
   settings: Pick<NodeSettings, "name" | "dataDir"> & Partial<NodeSettings>
 ): Layer.Layer<NodeServices, MachineError> =>
-  layerOn(machine).pipe(
-    Layer.provideMerge(NodeConfig.layer(settings)),
-    Layer.provideMerge(Metrics.layer),
-    Layer.provideMerge(Rounds.layer)
-  )
+  layerOn(machine).pipe(Layer.provideMerge(NodeConfig.layer(settings)), Layer.provideMerge(Metrics.layer))
