@@ -110,7 +110,7 @@ export const make = Effect.fnUntraced(function* (id: PeerId, node: Surroundings)
   })
   const remembered = state.met ? (known?.addresses ?? []) : []
   let current: PeerLinks.LinkHandle | undefined
-  let isKept = known?.trust === "verified" || (known?.accept ?? null) !== null
+  let isKept = known?.trust === "verified" || (known?.accept ?? null) !== null || known?.added === true
   let isForgotten = false
   let told: Pick<PeerRecord, "state" | "wanted" | "addresses"> | undefined
 
@@ -270,6 +270,8 @@ export const make = Effect.fnUntraced(function* (id: PeerId, node: Surroundings)
       for (const message of [...links.takeOver(), ...asMessage(letter)]) {
         yield* follow(PeerState.transition(state, message, yield* millis), life)
       }
+      // A person asked for it, who would miss it if it were forgotten.
+      if (letter._tag === "Wanted") yield* publish({ added: true })
       if (letter._tag === "Acknowledge") yield* Deferred.succeed(letter.done, undefined)
     }
     // Whoever writes to it now is told at once that nobody reads.

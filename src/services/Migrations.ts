@@ -226,6 +226,9 @@ const said = [
     WHERE p.trust IS NOT 'verified' AND EXISTS (SELECT 1 FROM incoming i WHERE i.peer = s.peer)`
 ]
 
+/** Being added by a person is a decision; being dialled because it announces itself (`wanted`) is none. */
+const added = `ALTER TABLE peers ADD COLUMN added INTEGER NOT NULL DEFAULT 0 CHECK (added IN (0, 1))`
+
 /** The conversation with everyone is read on its own, however much was said to single peers. */
 const toEveryone = `CREATE INDEX messages_to_everyone ON messages (n) WHERE receiver IS NULL`
 
@@ -237,7 +240,8 @@ export const migrations: ReadonlyArray<Migration> = [
   { id: 5, name: "what was picked for sends that are over", up: statements(...picked) },
   { id: 6, name: "messages to everyone", up: statements(toEveryone) },
   { id: 7, name: "offers that nobody answered", up: statements(...unanswered) },
-  { id: 8, name: "how much each sender said", up: statements(...said) }
+  { id: 8, name: "how much each sender said", up: statements(...said) },
+  { id: 9, name: "peers that a person added", up: statements(added) }
 ]
 
 /** How far these steps lead. */

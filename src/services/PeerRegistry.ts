@@ -47,6 +47,8 @@ export interface PeerRecord {
   readonly lastSeen: number | null
   /** Dialled and redialled: added by a person, or announcing and not removed. */
   readonly wanted: boolean
+  /** A person added it, by an address, a ticket or a decision to trust it: nothing but a person's word takes it away. */
+  readonly added?: boolean
   /** What it said of itself in this session, and whether there is more to say than its name. */
   readonly status?: Availability | null
   readonly statusText?: string | null
@@ -134,7 +136,7 @@ const stranger = (id: PeerId): PeerRecord => ({
 
 /** Nobody decided anything about it, and no session holds it: it may be forgotten. */
 const isForgettable = (peer: PeerRecord): boolean =>
-  peer.trust === "unverified" && peer.accept === null && peer.state !== "connected"
+  peer.trust === "unverified" && peer.accept === null && peer.added !== true && peer.state !== "connected"
 
 /** Known from announcements alone: anyone on the network can make up as many of these as they like. */
 const isHearsay = (peer: PeerRecord): boolean =>
@@ -173,27 +175,29 @@ export const searchPeers = (
 const storedOf = (id: PeerId, peer: PeerRecord | undefined, removed: boolean): StoredPeer | null => {
   const worthy = peer === undefined || isHearsay(peer) ? undefined : peer
   if (worthy === undefined && !removed) return null
-  const { accept, addresses, lastSeen, name, trust, trustAt, trustHow, wanted } = worthy ?? stranger(id)
+  const { accept, added = false, addresses, lastSeen, name, trust, trustAt, trustHow, wanted } = worthy ?? stranger(id)
   const how = { trustAt: trustAt ?? null, trustHow: trustHow ?? null }
   // A simulated clock counts parts of milliseconds, which no real one does.
   const seen = lastSeen === null ? null : Math.round(lastSeen)
-  return { id, name, trust, ...how, accept, wanted, removed, lastSeen: seen, addresses }
+  return { id, name, trust, ...how, accept, wanted, added, removed, lastSeen: seen, addresses }
 }
 
 const isTrustHow = Schema.is(TrustHow)
 
 /** What is known of a peer that was kept, or null where only its removal was. */
 const recordOf = (stored: StoredPeer): PeerRecord | null => {
-  const { id, name, trust, trustAt, trustHow, accept, wanted, lastSeen, addresses } = stored
+  const { id, name, trust, trustAt, trustHow, accept, wanted, added, lastSeen, addresses } = stored
   // A later version may know other ways.
   const how = { trust, trustAt, trustHow: isTrustHow(trustHow) ? trustHow : null }
-  const peer: PeerRecord = { id, name, state: "away", ...how, addresses, accept, lastSeen, wanted }
+  const peer: PeerRecord = { id, name, state: "away", ...how, addresses, accept, lastSeen, wanted, added }
   return isHearsay(peer) ? null : peer
 }
 
 /** Whether a person would miss this change if it were lost. */
 const isDecision = (before: PeerRecord | undefined, after: PeerRecord): boolean =>
-  (before?.trust ?? "unverified") !== after.trust || (before?.accept ?? null) !== after.accept
+  (before?.trust ?? "unverified") !== after.trust ||
+  (before?.accept ?? null) !== after.accept ||
+  (before?.added ?? false) !== (after.added ?? false)
 
 /** A registry with these bounds; the service uses `limits`. */
 export const makeRegistry = Effect.fnUntraced(function* (bounds: {

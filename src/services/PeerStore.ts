@@ -20,6 +20,8 @@ export interface StoredPeer {
   readonly trustHow: string | null
   readonly accept: AcceptPolicy | null
   readonly wanted: boolean
+  /** A person added it, and it was not removed since. */
+  readonly added: boolean
   /** A person removed it: it is not dialled until a person acts. */
   readonly removed: boolean
   readonly lastSeen: number | null
@@ -52,6 +54,7 @@ const Row = Schema.Struct({
   trustHow: Schema.NullOr(Schema.String),
   accept: Schema.NullOr(AcceptPolicy),
   wanted: Schema.BooleanFromBit,
+  added: Schema.BooleanFromBit,
   removed: Schema.BooleanFromBit,
   lastSeen: Schema.NullOr(Schema.Int),
   addresses: Schema.fromJsonString(Schema.Array(Address))
@@ -67,7 +70,7 @@ const make = Effect.gen(function* () {
     .read(
       Effect.flatMap(
         sql`
-          SELECT k.id, CAST(p.name AS BLOB) AS name, p.trust, p.trust_at AS trustAt, p.trust_how AS trustHow, p.accept, p.wanted, p.removed,
+          SELECT k.id, CAST(p.name AS BLOB) AS name, p.trust, p.trust_at AS trustAt, p.trust_how AS trustHow, p.accept, p.wanted, p.added, p.removed,
             p.last_seen AS lastSeen,
             (SELECT json_group_array(json(a.address) ORDER BY a.place) FROM addresses a WHERE a.peer = p.key) AS addresses
           FROM peers p JOIN keys k ON k.n = p.key
@@ -81,11 +84,11 @@ const make = Effect.gen(function* () {
     const key = sql`(SELECT n FROM keys WHERE id = ${peer.id})`
     yield* sql`INSERT INTO keys (id) VALUES (${peer.id}) ON CONFLICT DO NOTHING`
     yield* sql`
-      INSERT INTO peers (key, name, trust, trust_at, trust_how, accept, wanted, removed, last_seen)
+      INSERT INTO peers (key, name, trust, trust_at, trust_how, accept, wanted, added, removed, last_seen)
       VALUES (${key}, ${peer.name}, ${peer.trust}, ${peer.trustAt}, ${peer.trustHow}, ${peer.accept}, ${peer.wanted},
-        ${peer.removed}, ${peer.lastSeen})
+        ${peer.added}, ${peer.removed}, ${peer.lastSeen})
       ON CONFLICT (key) DO UPDATE SET name = excluded.name, trust = excluded.trust, trust_at = excluded.trust_at,
-        trust_how = excluded.trust_how, accept = excluded.accept, wanted = excluded.wanted,
+        trust_how = excluded.trust_how, accept = excluded.accept, wanted = excluded.wanted, added = excluded.added,
         removed = excluded.removed, last_seen = excluded.last_seen`
     yield* sql`DELETE FROM addresses WHERE peer = ${key}`
     yield* sql`

@@ -406,12 +406,18 @@ describe("removing", () => {
       // The other person acts: known again, though not dialled from here.
       assert.strictEqual(yield* elapse(bob.connection.add(format(alice.address))), alice.id)
       assert.deepStrictEqual(yield* alice.shown, ["bob connected"])
+      const isAdded = Effect.map(
+        alice.registry.get(bob.id),
+        (known) => known._tag === "Some" && known.value.added === true
+      )
+      assert.isFalse(yield* isAdded, "nobody did so here")
       network.cut("alice", "bob")
       network.partition(["alice"], ["bob"])
       yield* TestClock.adjust("20 seconds")
       assert.deepStrictEqual(yield* alice.shown, ["bob away"])
       network.heal()
       assert.strictEqual(yield* elapse(alice.connection.add(format(bob.address))), bob.id)
+      assert.isTrue(yield* isAdded)
       yield* meet(alice, bob)
       assert.deepStrictEqual(yield* alice.shown, ["bob connected"])
     })

@@ -98,22 +98,26 @@ describe("too many peers", () => {
       const network = yield* SimulatedNetwork.make({ seed: 1 })
       const [alice, bob] = [yield* start(network.host("alice")), yield* start(network.host("bob"))]
       const nowhere = tcp("10.0.9.9", 9090)
-      // As an earlier run left them: the first is verified, one may send unasked, the others were only met.
+      // As an earlier run left them: the first is verified, one may send unasked, one was added, the others only met.
       for (let n = 0; n < limits.peersMax; n++) {
         yield* alice.registry.update(someId(1000 + n), (peer) => ({
           ...peer,
           lastSeen: 1,
           addresses: [nowhere],
           ...(n === 0 && { trust: "verified" as const }),
-          ...(n === 1 && { accept: "everyone" as const })
+          ...(n === 1 && { accept: "everyone" as const }),
+          ...(n === 2 && { added: true })
         }))
         yield* alice.connection.suggest(someId(1000 + n), nowhere)
       }
       yield* elapse(bob.connection.add(format(alice.address)))
       assert.include(yield* alice.shown, "bob connected")
-      const [verified, everyone, met] = yield* Effect.forEach([0, 1, 2], (n) => alice.registry.get(someId(1000 + n)))
+      const [verified, everyone, added, met] = yield* Effect.forEach([0, 1, 2, 3], (n) =>
+        alice.registry.get(someId(1000 + n))
+      )
       assert.isTrue(verified?._tag === "Some" && verified.value.trust === "verified")
       assert.isTrue(everyone?._tag === "Some" && everyone.value.accept === "everyone")
+      assert.isTrue(added?._tag === "Some" && added.value.added)
       assert.strictEqual(met?._tag, "None")
     })
   )

@@ -434,7 +434,8 @@ describe("MessageStore and strangers", () => {
   })
   const trust = (peer: Message["from"], trust: "verified" | "unverified") =>
     PeerStore.use((peers) => {
-      const how = { trust, trustAt: null, trustHow: null, accept: null, wanted: false, removed: false, lastSeen: 1 }
+      const never = { accept: null, wanted: false, added: false, removed: false }
+      const how = { trust, trustAt: null, trustHow: null, ...never, lastSeen: 1 }
       return peers.save([{ id: peer, name: "x", addresses: [], ...how }])
     })
   /** What comes between two looks: a batch of 128, and what was added since the last. */

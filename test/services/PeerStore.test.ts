@@ -21,6 +21,7 @@ const bob: StoredPeer = {
   trustHow: "words",
   accept: "everyone",
   wanted: true,
+  added: true,
   removed: false,
   lastSeen: 1_700_000_000_001,
   addresses: [tcp("192.0.2.7", 9090), tcp("fe80::1%eth0", 9091)]
@@ -34,6 +35,7 @@ const stranger: StoredPeer = {
   trustHow: null,
   accept: null,
   wanted: false,
+  added: false,
   removed: true,
   lastSeen: null,
   addresses: []
@@ -47,6 +49,7 @@ const Change = Schema.Struct({
   trust: Trust,
   accept: Schema.NullOr(AcceptPolicy),
   wanted: Schema.Boolean,
+  added: Schema.Boolean,
   lastSeen: Schema.NullOr(Schema.Natural),
   addresses: Schema.Array(Address).check(Schema.isMaxLength(4))
 })
