@@ -5,7 +5,7 @@
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as FiberSet from "effect/FiberSet"
+import * as FiberMap from "effect/FiberMap"
 import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
 import { limits } from "../config.ts"
@@ -37,7 +37,9 @@ export const make = Effect.fnUntraced(function* (tools: TrustTools) {
   const asks = makePeerReport({ atOnce: limits.verifyPromptsMax })
   const ends = makePeerReport({ atOnce: limits.verifyPromptsMax })
   const turn = yield* Semaphore.make(1)
-  const runDeadline = yield* FiberSet.makeRuntime<never>()
+  /** Of each peer that a comparison is under way with: a new one takes the place of what is left of the last. */
+  const deadlines = yield* FiberMap.make<PeerId>()
+  const runDeadline = yield* FiberMap.runtime(deadlines)<never>()
   /** Done and replaced at each change. */
   let news = Deferred.makeUnsafe<void>()
 
@@ -100,6 +102,7 @@ export const make = Effect.fnUntraced(function* (tools: TrustTools) {
       case "Wait": {
         const { verification } = action
         runDeadline(
+          peer,
           Effect.sleep(limits.verifyDeadline).pipe(Effect.andThen(step(peer, { _tag: "Deadline", verification })))
         )
       }
@@ -113,6 +116,10 @@ export const make = Effect.fnUntraced(function* (tools: TrustTools) {
       const [next, actions] = State.transition(entry.state, message, yield* millis)
       entry.state = next
       for (const action of actions) yield* act(entry, peer, action)
+      // Not waited for: it may stand in line behind this very change, and is about nothing any more.
+      const isMoot = next.underway === null && message._tag !== "Deadline"
+      const deadline = isMoot ? FiberMap.getUnsafe(deadlines, peer) : Option.none()
+      if (Option.isSome(deadline)) deadline.value.interruptUnsafe()
       makeRoom()
     },
     (effect, peer) => Effect.annotateLogs(effect, { peer })
@@ -198,6 +205,8 @@ export const make = Effect.fnUntraced(function* (tools: TrustTools) {
       say(id, { _tag: "Answer", verification: id, same })
     ),
     cancel: Effect.fn("Trust.cancel")((id: VerificationId) => say(id, { _tag: "Cancel", verification: id })),
+    /** Comparisons whose deadline is waited for. */
+    held: FiberMap.size(deadlines),
     all: Effect.sync(() => [...entries.values()].flatMap(({ state }) => State.shown(state) ?? []))
   }
 })
