@@ -105,7 +105,8 @@ export class Copying {
         const { number } = place
         const bytes = read(place)
         const digest = digests.get(number)
-        if (bytes !== undefined && digest !== undefined) blocks.push({ number, digest, place, bytes })
+        if (bytes !== undefined && digest !== undefined)
+          blocks.push({ number, digest, place, bytes, isVerified: false })
       }
       if (blocks.length === 0) yield* this.leases.give(lease)
       else yield* Queue.offer(this.batches, { blocks, lease, used, isCopied: true })

@@ -12,7 +12,7 @@ import type { Range } from "../schema/Ranges.ts"
 import type { FileStoreError } from "../services/FileStore.ts"
 import { Asking } from "./Asking.ts"
 import type { BlockPool, Leases } from "./BlockPool.ts"
-import { type Batch, type Block, BlockWriter, isEqual, type Writing } from "./BlockWriter.ts"
+import { type Batch, type Block, BlockWriter, corrupt, isEqual, type Writing } from "./BlockWriter.ts"
 import { Copying } from "./Copying.ts"
 import { broken, type DataLane, type LaneError } from "./DataLane.ts"
 import type { Claimant } from "./FairQueue.ts"
@@ -33,6 +33,12 @@ export interface Taking extends Writing {
 /** A batch goes to the disk with this many bytes or blocks. */
 const batchBytes = 1024 * 1024
 const batchBlocks = 256
+
+/**
+ * Blocks from this size on are verified as they come, while the processor has them at hand; smaller ones many at a time, in
+ * the file store's thread.
+ */
+const atOnceBytes = 64 * 1024
 
 /** Ranges in one Taken. */
 const takenMax = 4096
@@ -160,16 +166,18 @@ class Puller {
     })
   }
 
-  /** All of it is here, though whether it is right is seen when it is stored. */
-  private taken(batch: Batch, block: Block): Effect.Effect<void, LaneError> | undefined {
+  /** All of it is here. Whether a small one is right is seen when it is stored. */
+  private taken(batch: Batch, block: Omit<Block, "isVerified">): Effect.Effect<void, LaneError> | undefined {
     const { compared } = this.parts.asking.asked
     const { bytes, digest, number } = block
     // Whoever compares nothing answers with bytes that are here already.
-    if (compared !== undefined && isEqual(compared, digest) && isEqual(hash("sha256", bytes, "buffer"), digest)) {
-      return this.same(number, number)
-    }
+    const isCopy = compared !== undefined && isEqual(compared, digest)
+    const isAtOnce = isCopy || bytes.length >= atOnceBytes
+    const isVerified = isAtOnce && isEqual(hash("sha256", bytes, "buffer"), digest)
+    if (isAtOnce && !isVerified) return Effect.fail(corrupt(block, this.intake.entries))
+    if (isCopy) return this.same(number, number)
     batch.used += bytes.length
-    batch.blocks.push(block)
+    batch.blocks.push({ ...block, isVerified })
     this.parts.asking.answered()
     return undefined
   }
