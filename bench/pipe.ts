@@ -8,7 +8,7 @@ import type { SocketConstructorOpts } from "node:net"
 import { setTimeout as delay } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import * as tls from "node:tls"
-import { selfSigned } from "../src/services/Certificate.ts"
+import { selfSigned } from "../src/services/identity/Certificate.ts"
 import { type Ran, run } from "./Processes.ts"
 
 const self = fileURLToPath(import.meta.url)

@@ -11,7 +11,7 @@ const at = (path: string) => fileURLToPath(new URL(`../dist/${path}`, import.met
 
 rmSync(at("bundle"), { recursive: true, force: true })
 await build({
-  input: { main: at("main.js"), FileStoreWorker: at("services/FileStoreWorker.js") },
+  input: { main: at("main.js"), FileStoreWorker: at("services/files/FileStoreWorker.js") },
   platform: "node",
   output: { dir: at("bundle"), format: "esm", entryFileNames: "[name].js", chunkFileNames: "[name]-[hash].js" },
   logLevel: "warn"

@@ -17,7 +17,7 @@ export { Verification } from "./schema/Verification.ts"
 export { Alarms, UnknownAlarm } from "./services/Alarms.ts"
 export { Chat, MessageRefused } from "./services/Chat.ts"
 export { type ChangedKey, Connection, NotConnected, SessionError } from "./services/Connection.ts"
-export { DataDirectoryError } from "./services/DataDirectory.ts"
+export { DataDirectoryError } from "./services/identity/DataDirectory.ts"
 export { Database, DatabaseError } from "./services/Database.ts"
 export {
   type Datagram,
@@ -31,7 +31,7 @@ export { Discovery, type InterfaceReport, type Sighting } from "./services/Disco
 export { Events } from "./services/Events.ts"
 export { FileStore, FileStoreError } from "./services/FileStore.ts"
 export { Identity, IdentityError } from "./services/Identity.ts"
-export { LinkBuffer } from "./services/LinkBuffer.ts"
+export { LinkBuffer } from "./services/transport/LinkBuffer.ts"
 export { AmbiguousPeer, type PeerRecord, PeerRegistry, UnknownPeer } from "./services/PeerRegistry.ts"
 export { Profile } from "./services/Profile.ts"
 export { SpeedCaps } from "./services/SpeedCaps.ts"

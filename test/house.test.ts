@@ -24,11 +24,11 @@ const arrows: Record<string, ReadonlyArray<string>> = {
 
 /** Node's own modules, and the only files (besides api/, cli/ and main, the edges) that may import them. */
 const machine: Record<string, RegExp> = {
-  "node:tls": /^src\/services\/T(ransportTls|lsLink)/,
-  "node:net": /^src\/(services\/(TransportTls|TlsLink|HandshakeGate|DatagramsUdp)|api\/)/,
-  "node:dgram": /^src\/services\/DatagramsUdp/,
-  "node:fs": /^src\/(services\/(Identity|FileStore|DataDirectory|Database)|api\/|cli\/|main)/,
-  "node:sqlite": /^src\/services\/(DataDirectory|Database)/
+  "node:tls": /^src\/services\/transport\/T(ransportTls|lsLink)/,
+  "node:net": /^src\/(services\/(transport\/(TransportTls|TlsLink|HandshakeGate)|discovery\/DatagramsUdp)|api\/)/,
+  "node:dgram": /^src\/services\/discovery\/DatagramsUdp/,
+  "node:fs": /^src\/(services\/(Identity|identity|files|database)|api\/|cli\/|main)/,
+  "node:sqlite": /^src\/services\/(identity\/DataDirectory|database\/|Database)/
 }
 
 const room = (file: string): string => {

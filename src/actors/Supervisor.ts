@@ -17,9 +17,9 @@ import { type Address, format } from "../schema/Address.ts"
 import { Connection } from "../services/Connection.ts"
 import { Discovery, type Sighting } from "../services/Discovery.ts"
 import * as Metrics from "../services/Metrics.ts"
-import { OffenceLog } from "../services/OffenceLog.ts"
+import { OffenceLog } from "../services/peers/OffenceLog.ts"
 import { PeerRegistry } from "../services/PeerRegistry.ts"
-import { Hearsay } from "./Hearsay.ts"
+import { Hearsay } from "./peers/Hearsay.ts"
 
 const patience = Schedule.min([Schedule.exponential(limits.redialFirst), Schedule.spaced(limits.redialMax)]).pipe(
   Schedule.jittered

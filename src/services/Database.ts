@@ -17,11 +17,11 @@ import type { SqlError } from "effect/sql/SqlError"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { limits, NodeConfig } from "../config.ts"
-import { DatabaseError, fromCause, fromRow, fromSql } from "./DatabaseError.ts"
-import * as DatabaseFile from "./DatabaseFile.ts"
-import { makeClient } from "./DatabaseSqlite.ts"
-import { makeWriter } from "./DatabaseWriter.ts"
-import { migrate, type Migration, migrations, versionOf } from "./Migrations.ts"
+import { DatabaseError, fromCause, fromRow, fromSql } from "./database/DatabaseError.ts"
+import * as DatabaseFile from "./database/DatabaseFile.ts"
+import { makeClient } from "./database/DatabaseSqlite.ts"
+import { makeWriter } from "./database/DatabaseWriter.ts"
+import { migrate, type Migration, migrations, versionOf } from "./database/Migrations.ts"
 
 export { DatabaseError }
 

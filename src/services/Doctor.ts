@@ -4,7 +4,7 @@
  * follows from them; where a cause is likely and no more, it says so. Its parts are DoctorInterfaces and DoctorMachine.
  */
 import { finding, type Finding } from "../schema/Finding.ts"
-import { type InterfaceFacts, noNetwork, outlet } from "./DoctorInterfaces.ts"
+import { type InterfaceFacts, noNetwork, outlet } from "./doctor/DoctorInterfaces.ts"
 
 /** A peer that announces itself and is not connected though it should be. */
 interface UnreachedFacts {

@@ -18,7 +18,7 @@ import * as path from "node:path"
 import { NodeConfig } from "../config.ts"
 import { idBytes, Instance } from "../schema/Id.ts"
 import { base32, type PeerId } from "../schema/PeerId.ts"
-import { idOfCertificate, keyFromSeed, seedBytes, selfSigned } from "./Certificate.ts"
+import { idOfCertificate, keyFromSeed, seedBytes, selfSigned } from "./identity/Certificate.ts"
 
 /** The identity cannot be used as it is; nothing was changed. */
 export class IdentityError extends Schema.TaggedError<IdentityError>()("IdentityError", {

@@ -13,10 +13,10 @@ import type { Epoch, MessageId } from "../schema/Id.ts"
 import type { Message } from "../schema/Message.ts"
 import type { PeerId } from "../schema/PeerId.ts"
 import { Database, type DatabaseError } from "./Database.ts"
-import { type Found, makePages, type Page, type PageOptions } from "./MessageStorePages.ts"
-import { type Arrival, makeReceived, type Read, type Received, type Unread } from "./MessageStoreReceived.ts"
-import { type Numbered, OutboxFull, type Room } from "./MessageStoreAppend.ts"
-import { type Advanced, makeSent, type Outbox, type Progress, type Waiting } from "./MessageStoreSent.ts"
+import { type Found, makePages, type Page, type PageOptions } from "./chat/MessageStorePages.ts"
+import { type Arrival, makeReceived, type Read, type Received, type Unread } from "./chat/MessageStoreReceived.ts"
+import { type Numbered, OutboxFull, type Room } from "./chat/MessageStoreAppend.ts"
+import { type Advanced, makeSent, type Outbox, type Progress, type Waiting } from "./chat/MessageStoreSent.ts"
 
 export { OutboxFull }
 export type {

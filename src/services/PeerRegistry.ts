@@ -26,7 +26,7 @@ import {
 import { type PeerId, short } from "../schema/PeerId.ts"
 import { Database, type DatabaseError } from "./Database.ts"
 import { Events } from "./Events.ts"
-import { makeKeeper } from "./PeerKeeper.ts"
+import { makeKeeper } from "./peers/PeerKeeper.ts"
 import { PeerStore, type StoredPeer } from "./PeerStore.ts"
 
 /** Defined in schema/, since the API carries them. */

@@ -8,7 +8,7 @@ import { Address } from "../schema/Address.ts"
 import { AcceptPolicy, Trust } from "../schema/Peer.ts"
 import { PeerId } from "../schema/PeerId.ts"
 import { Database, type DatabaseError } from "./Database.ts"
-import { TextFromBytes } from "./DatabaseText.ts"
+import { TextFromBytes } from "./database/DatabaseText.ts"
 
 /** What is kept of a peer. Times are milliseconds since 1970. */
 export interface StoredPeer {

@@ -16,7 +16,7 @@ import { NodeConfig } from "../config.ts"
 import type { FrameOf } from "../schema/Frame.ts"
 import { defaultStatus, type Profile as Values, ProfileChange } from "../schema/Profile.ts"
 import { Connection } from "./Connection.ts"
-import { makePeerWords } from "./PeerWords.ts"
+import { makePeerWords } from "./peers/PeerWords.ts"
 import { kept, type Kept, keptNowhere, type SettingsStore } from "./SettingsStore.ts"
 
 /** Everything that was changed while a node ran on this data directory. */

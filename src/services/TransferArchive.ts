@@ -13,7 +13,7 @@ import { type JournalRecord, journalVersion, unpackDigests } from "../schema/Jou
 import type { Transfer as View } from "../schema/Offer.ts"
 import type { Range } from "../schema/Ranges.ts"
 import type { Archive, FileStore, FileStoreError, Picked } from "./FileStore.ts"
-import { appendRecords, readJournal, readManifest, writeManifest } from "./JournalFile.ts"
+import { appendRecords, readJournal, readManifest, writeManifest } from "./files/JournalFile.ts"
 
 type Store = FileStore["Service"]
 type RecordOf<Tag extends JournalRecord["_tag"]> = Extract<JournalRecord, { readonly _tag: Tag }>

@@ -8,7 +8,7 @@
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import { LinkBuffer } from "../services/LinkBuffer.ts"
+import { LinkBuffer } from "../services/transport/LinkBuffer.ts"
 import { LinkClosed } from "../services/Transport.ts"
 import type { Kind } from "./History.ts"
 import type { Medium } from "./Medium.ts"

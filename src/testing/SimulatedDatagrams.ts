@@ -8,7 +8,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { multicastGroups } from "../schema/Announcement.ts"
-import { makeInbox } from "../services/DatagramInbox.ts"
+import { makeInbox } from "../services/discovery/DatagramInbox.ts"
 import {
   DatagramError,
   Datagrams,

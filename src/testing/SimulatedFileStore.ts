@@ -18,7 +18,7 @@ import {
   type SourcePart,
   type Target
 } from "../services/FileStore.ts"
-import { isId } from "../services/FileStoreArchive.ts"
+import { isId } from "../services/files/FileStoreArchive.ts"
 import { type DiskEntry, DiskRefusal, type SimulatedDisk, sorted } from "./SimulatedDisk.ts"
 import { makeStaging } from "./SimulatedStaging.ts"
 import { access, appendFile } from "./SimulatedWork.ts"

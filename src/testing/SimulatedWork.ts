@@ -5,7 +5,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { AppendFile, FileStoreError } from "../services/FileStore.ts"
-import { storeError } from "../services/FileStoreSystem.ts"
+import { storeError } from "../services/files/FileStoreSystem.ts"
 import { DiskRefusal, type SimulatedDisk } from "./SimulatedDisk.ts"
 
 /** Work on one disk, until it crashes. */

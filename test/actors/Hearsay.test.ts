@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { limits } from "../../src/config.ts"
-import { Hearsay } from "../../src/actors/Hearsay.ts"
+import { Hearsay } from "../../src/actors/peers/Hearsay.ts"
 import { tcp } from "../../src/schema/Address.ts"
 import { fromDigest, type PeerId } from "../../src/schema/PeerId.ts"
 

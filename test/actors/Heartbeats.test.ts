@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
-import * as Heartbeats from "../../src/actors/Heartbeats.ts"
+import * as Heartbeats from "../../src/actors/peers/Heartbeats.ts"
 
 /** Notes when it is looked after; wants that again after so long. */
 const diary = (wait: number) => {

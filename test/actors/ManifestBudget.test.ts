@@ -1,6 +1,6 @@
 /** Lists of offers that wait share a bounded memory, by peer and in all; answered ones are no longer counted. */
 import { assert, describe, it } from "@effect/vitest"
-import { ManifestBudget } from "../../src/actors/ManifestBudget.ts"
+import { ManifestBudget } from "../../src/actors/transfers/ManifestBudget.ts"
 import { TransferId } from "../../src/schema/Id.ts"
 import { someId, someMessage } from "../Some.ts"
 

@@ -5,7 +5,7 @@
 import { tcp } from "../../src/schema/Address.ts"
 import { Instance } from "../../src/schema/Id.ts"
 import { base32, type PeerId } from "../../src/schema/PeerId.ts"
-import * as PeerState from "../../src/actors/PeerState.ts"
+import * as PeerState from "../../src/actors/peers/PeerState.ts"
 import { someId } from "../Some.ts"
 
 const instance = (n: number) => Instance.make(base32(new Uint8Array(16).fill(n)))

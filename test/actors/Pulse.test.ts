@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
-import { Pulse } from "../../src/actors/Pulse.ts"
+import { Pulse } from "../../src/actors/peers/Pulse.ts"
 import { limits } from "../../src/config.ts"
 
 const every = Duration.toMillis(limits.heartbeat)

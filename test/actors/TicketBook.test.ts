@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Redacted from "effect/Redacted"
-import { TicketBook } from "../../src/actors/TicketBook.ts"
+import { TicketBook } from "../../src/actors/trust/TicketBook.ts"
 import { limits } from "../../src/config.ts"
 import { base32 } from "../../src/schema/PeerId.ts"
 import * as Ticket from "../../src/schema/Ticket.ts"

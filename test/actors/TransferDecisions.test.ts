@@ -1,9 +1,9 @@
 /** Single decisions of both machines that whole transfers get over, and would get over if they were wrong. */
 import { assert, describe, it } from "@effect/vitest"
-import { ReceiveMessage } from "../../src/actors/ReceiveMessages.ts"
-import { receiving, stepReceiving } from "../../src/actors/ReceiveState.ts"
-import { SendMessage, sending, shownSending, stepSending } from "../../src/actors/SendState.ts"
-import { Turns } from "../../src/actors/Turns.ts"
+import { ReceiveMessage } from "../../src/actors/transfers/receive/ReceiveMessages.ts"
+import { receiving, stepReceiving } from "../../src/actors/transfers/receive/ReceiveState.ts"
+import { SendMessage, sending, shownSending, stepSending } from "../../src/actors/transfers/send/SendState.ts"
+import { Turns } from "../../src/actors/transfers/Turns.ts"
 import { TransferId } from "../../src/schema/Id.ts"
 import { someId } from "../Some.ts"
 

@@ -6,7 +6,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { FileStore, FileStoreError, Staging } from "../../src/services/FileStore.ts"
-import { storeError } from "../../src/services/FileStoreSystem.ts"
+import { storeError } from "../../src/services/files/FileStoreSystem.ts"
 import { join, noise, pair, quietly, treeOf } from "./TransferNode.ts"
 
 const mebi = 1024 * 1024

@@ -1,9 +1,9 @@
 /** The pure machines of a transfer: alone under any messages, and the two against each other whatever comes between. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
-import { corruptMax, failuresMax, helperFailuresMax } from "../../src/actors/ReceiveLanes.ts"
-import { ReceiveAction, ReceiveMessage, type Receiving } from "../../src/actors/ReceiveMessages.ts"
-import { receiving, shownReceiving, stepReceiving } from "../../src/actors/ReceiveState.ts"
+import { corruptMax, failuresMax, helperFailuresMax } from "../../src/actors/transfers/receive/ReceiveLanes.ts"
+import { ReceiveAction, ReceiveMessage, type Receiving } from "../../src/actors/transfers/receive/ReceiveMessages.ts"
+import { receiving, shownReceiving, stepReceiving } from "../../src/actors/transfers/receive/ReceiveState.ts"
 import {
   type SendAction,
   SendMessage,
@@ -11,8 +11,8 @@ import {
   sending,
   shownSending,
   stepSending
-} from "../../src/actors/SendState.ts"
-import { isHeld, type Outcome } from "../../src/actors/TransferState.ts"
+} from "../../src/actors/transfers/send/SendState.ts"
+import { isHeld, type Outcome } from "../../src/actors/transfers/TransferState.ts"
 
 /** One that has its place among those that may be offered. */
 const placed = (peerUp: boolean): Sending => ({ ...sending(peerUp), placed: true })

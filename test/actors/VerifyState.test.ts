@@ -1,6 +1,6 @@
 /** Comparing words, decided: in every order of events nobody is verified whom two people have not both confirmed. */
 import { assert, describe, it } from "@effect/vitest"
-import * as State from "../../src/actors/VerifyState.ts"
+import * as State from "../../src/actors/trust/VerifyState.ts"
 import type { PeerId } from "../../src/schema/PeerId.ts"
 import type { Verification } from "../../src/schema/Verification.ts"
 import { SimulatedRandom } from "../../src/testing/SimulatedRandom.ts"

@@ -26,7 +26,7 @@ import * as RelativePath from "../../src/schema/RelativePath.ts"
 import * as Ticket from "../../src/schema/Ticket.ts"
 import * as Verify from "../../src/schema/Verify.ts"
 import * as Text from "../../src/schema/Text.ts"
-import { idOfCertificate, idOfKey } from "../../src/services/Certificate.ts"
+import { idOfCertificate, idOfKey } from "../../src/services/identity/Certificate.ts"
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..")
 const page = readFileSync(join(root, "docs", "PROTOCOL.md"), "utf8")

@@ -1,6 +1,6 @@
 /** Every limit with its value, as docs/SECURITY.md tells them: `node scripts/security-limits.ts` writes it there. */
 import * as Duration from "effect/Duration"
-import * as ManifestBudget from "../../src/actors/ManifestBudget.ts"
+import * as ManifestBudget from "../../src/actors/transfers/ManifestBudget.ts"
 import { bodyMaxBytes } from "../../src/api/Guard.ts"
 import { limits } from "../../src/config.ts"
 import * as Announcement from "../../src/schema/Announcement.ts"

@@ -11,7 +11,7 @@ import { join } from "node:path"
 import { NodeConfig } from "../../src/config.ts"
 import { RelativePath } from "../../src/schema/RelativePath.ts"
 import { FileStore } from "../../src/services/FileStore.ts"
-import * as FileStoreNode from "../../src/services/FileStoreNode.ts"
+import * as FileStoreNode from "../../src/services/files/FileStoreNode.ts"
 import { randomId } from "./Forge.ts"
 import { temporaryDirectory } from "./Target.ts"
 

@@ -13,7 +13,7 @@ import { randomBytes } from "node:crypto"
 import { Instance } from "../../src/schema/Id.ts"
 import { base32, fromDigest } from "../../src/schema/PeerId.ts"
 import { Datagrams } from "../../src/services/Datagrams.ts"
-import * as DatagramsUdp from "../../src/services/DatagramsUdp.ts"
+import * as DatagramsUdp from "../../src/services/discovery/DatagramsUdp.ts"
 import { identityOf, startNode } from "../services/DiscoveryNode.ts"
 
 const Options = Schema.Struct({

@@ -1,6 +1,6 @@
 /** A flood from one network, or from all of them, is cut before it is read; the others are heard. */
 import { assert, describe, it } from "@effect/vitest"
-import { ArrivalBudget } from "../../src/services/ArrivalBudget.ts"
+import { ArrivalBudget } from "../../src/services/discovery/ArrivalBudget.ts"
 
 const make = () =>
   new ArrivalBudget({

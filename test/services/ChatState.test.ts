@@ -10,7 +10,7 @@ import {
   receive,
   type Session,
   writing
-} from "../../src/services/ChatState.ts"
+} from "../../src/services/chat/ChatState.ts"
 import { someEpoch } from "../Some.ts"
 
 const epoch = someEpoch(1)

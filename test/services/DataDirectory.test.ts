@@ -5,7 +5,7 @@ import { spawn } from "node:child_process"
 import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { acquire } from "../../src/services/DataDirectory.ts"
+import { acquire } from "../../src/services/identity/DataDirectory.ts"
 
 const temporary = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "kith-data-"))),

@@ -9,7 +9,7 @@ import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { NodeConfig } from "../../src/config.ts"
 import { Database, DatabaseError, layerFile } from "../../src/services/Database.ts"
-import { type Migration, migrations, versionOf } from "../../src/services/Migrations.ts"
+import { type Migration, migrations, versionOf } from "../../src/services/database/Migrations.ts"
 import { temporaryDirectory } from "./DatabaseDirectory.ts"
 
 /** Opens the database of this directory, and closes it again. */

@@ -10,7 +10,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import * as Stream from "effect/Stream"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { makeClient } from "../../src/services/DatabaseSqlite.ts"
+import { makeClient } from "../../src/services/database/DatabaseSqlite.ts"
 import { temporaryDirectory } from "./DatabaseDirectory.ts"
 
 const client = (path: string) =>

@@ -9,7 +9,7 @@ import * as Latch from "effect/Latch"
 import * as Scope from "effect/Scope"
 import { SqlClient } from "effect/sql/SqlClient"
 import { Database, DatabaseError } from "../../src/services/Database.ts"
-import { makeWriter } from "../../src/services/DatabaseWriter.ts"
+import { makeWriter } from "../../src/services/database/DatabaseWriter.ts"
 
 const error = (reason: DatabaseError["reason"]) =>
   new DatabaseError({ reason, path: "here", problem: reason, remedy: "None" })

@@ -8,7 +8,7 @@ import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import { createSocket } from "node:dgram"
 import { type Datagram, Datagrams, type Interface } from "../../src/services/Datagrams.ts"
-import * as DatagramsUdp from "../../src/services/DatagramsUdp.ts"
+import * as DatagramsUdp from "../../src/services/discovery/DatagramsUdp.ts"
 import { datagramsContract } from "./DatagramsContract.ts"
 
 /** A UDP port that was free a moment ago. */

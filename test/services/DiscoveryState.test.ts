@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import { type Announcement, decode, encode } from "../../src/schema/Announcement.ts"
 import { Name } from "../../src/schema/Text.ts"
 import type { Interface } from "../../src/services/Datagrams.ts"
-import * as State from "../../src/services/DiscoveryState.ts"
+import * as State from "../../src/services/discovery/DiscoveryState.ts"
 import { someId } from "../Some.ts"
 import { someInstance } from "./DiscoveryNode.ts"
 

@@ -1,8 +1,8 @@
 /** What a check-up concludes, and that it claims no more than the facts say. */
 import { assert, describe, it } from "@effect/vitest"
 import { diagnoseNode, type NodeFacts } from "../../src/services/Doctor.ts"
-import { diagnoseInterfaces, type InterfaceFacts, kindOf } from "../../src/services/DoctorInterfaces.ts"
-import { diagnoseMachine, type MachineFacts, type PlaceFacts } from "../../src/services/DoctorMachine.ts"
+import { diagnoseInterfaces, type InterfaceFacts, kindOf } from "../../src/services/doctor/DoctorInterfaces.ts"
+import { diagnoseMachine, type MachineFacts, type PlaceFacts } from "../../src/services/doctor/DoctorMachine.ts"
 import type { Finding } from "../../src/schema/Finding.ts"
 
 const eth0: InterfaceFacts = {

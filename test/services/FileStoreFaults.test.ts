@@ -10,9 +10,9 @@ import * as Result from "effect/Result"
 import { NodeConfig } from "../../src/config.ts"
 import type { JournalRecord } from "../../src/schema/Journal.ts"
 import { FileStore } from "../../src/services/FileStore.ts"
-import { AppendFileNode } from "../../src/services/FileStoreAppend.ts"
-import * as FileStoreNode from "../../src/services/FileStoreNode.ts"
-import { appendRecords, readJournal } from "../../src/services/JournalFile.ts"
+import { AppendFileNode } from "../../src/services/files/FileStoreAppend.ts"
+import * as FileStoreNode from "../../src/services/files/FileStoreNode.ts"
+import { appendRecords, readJournal } from "../../src/services/files/JournalFile.ts"
 import { bytes, whole } from "./FileStoreContract.ts"
 
 const temporary = Effect.acquireRelease(

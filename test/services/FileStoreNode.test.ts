@@ -11,8 +11,8 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { NodeConfig } from "../../src/config.ts"
 import { FileStore } from "../../src/services/FileStore.ts"
-import { copyName } from "../../src/services/FileStorePublish.ts"
-import * as FileStoreNode from "../../src/services/FileStoreNode.ts"
+import { copyName } from "../../src/services/files/FileStorePublish.ts"
+import * as FileStoreNode from "../../src/services/files/FileStoreNode.ts"
 import { fileStoreContract, reason, relative, scanned, whole, type World } from "./FileStoreContract.ts"
 
 const world: Effect.Effect<World, never, Scope.Scope> = Effect.gen(function* () {

@@ -2,10 +2,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
-import { HandshakeGate, type Ticket } from "../../src/services/HandshakeGate.ts"
-import { LinkQuota } from "../../src/services/LinkQuota.ts"
-import { networkOf } from "../../src/services/NetworkOf.ts"
-import { OffenceLog } from "../../src/services/OffenceLog.ts"
+import { HandshakeGate, type Ticket } from "../../src/services/transport/HandshakeGate.ts"
+import { LinkQuota } from "../../src/services/transport/LinkQuota.ts"
+import { networkOf } from "../../src/services/transport/NetworkOf.ts"
+import { OffenceLog } from "../../src/services/peers/OffenceLog.ts"
 
 const make = () => new HandshakeGate({ max: 6, perAddressMax: 2, waitingMax: 10 })
 

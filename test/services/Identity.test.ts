@@ -10,7 +10,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { NodeConfig } from "../../src/config.ts"
 import { fromDigest } from "../../src/schema/PeerId.ts"
-import { idOfCertificate, keyFromSeed, selfSigned } from "../../src/services/Certificate.ts"
+import { idOfCertificate, keyFromSeed, selfSigned } from "../../src/services/identity/Certificate.ts"
 import { Identity } from "../../src/services/Identity.ts"
 
 const directory = Effect.acquireRelease(

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import * as Scheduler from "effect/Scheduler"
-import { LinkBuffer } from "../../src/services/LinkBuffer.ts"
+import { LinkBuffer } from "../../src/services/transport/LinkBuffer.ts"
 import { LinkClosed } from "../../src/services/Transport.ts"
 
 const closed = new LinkClosed({ clean: true, reason: "the test is over" })

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as References from "effect/References"
 import * as TestClock from "effect/testing/TestClock"
-import { makePeerReport } from "../../src/services/PeerReport.ts"
+import { makePeerReport } from "../../src/services/peers/PeerReport.ts"
 
 /** Lines as [offender, number left out before it]. */
 const logged = Effect.fnUntraced(function* (

@@ -4,7 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type { Frame } from "../../src/schema/Frame.ts"
-import { makePeerWords, wordsMax } from "../../src/services/PeerWords.ts"
+import { makePeerWords, wordsMax } from "../../src/services/peers/PeerWords.ts"
 import { someId } from "../Some.ts"
 
 const ping = (nonce: number): Frame => ({ _tag: "Ping", nonce })

@@ -1,7 +1,7 @@
 /** How text is cut into words, and queries into phrases: the same on both sides, so that what is there is found. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
-import { excerpt, expression, indexed, phrasesOf } from "../../src/services/SearchTerms.ts"
+import { excerpt, expression, indexed, phrasesOf } from "../../src/services/chat/SearchTerms.ts"
 import * as Wild from "../schema/Wild.ts"
 
 const marked = (text: string, query: string) =>

@@ -10,7 +10,7 @@ import { NodeConfig, type NodeSettings } from "../../src/config.ts"
 import { type Address, tcp } from "../../src/schema/Address.ts"
 import { Identity } from "../../src/services/Identity.ts"
 import { Transport } from "../../src/services/Transport.ts"
-import * as TransportTls from "../../src/services/TransportTls.ts"
+import * as TransportTls from "../../src/services/transport/TransportTls.ts"
 
 /** A line in a node's log. */
 export interface Line {

@@ -6,10 +6,10 @@ import { X509Certificate } from "node:crypto"
 import * as net from "node:net"
 import * as tls from "node:tls"
 import { limits } from "../../src/config.ts"
-import { idOfCertificate } from "../../src/services/Certificate.ts"
+import { idOfCertificate } from "../../src/services/identity/Certificate.ts"
 import type { Link } from "../../src/services/Transport.ts"
 import * as Foreign from "./ForeignCertificates.ts"
-import { identify } from "../../src/services/TransportTlsSecurity.ts"
+import { identify } from "../../src/services/transport/TransportTlsSecurity.ts"
 import { passTime, startNode, type TlsNode } from "./TlsNode.ts"
 
 /** Connects, does this, and waits until the node has closed the connection. */
