@@ -68,6 +68,8 @@ class LiveSession implements Session {
   readonly hearing = new Set<() => void>()
   handler: Handler | undefined
   nonce = 0
+  /** The last answer to a Ping that found the queue full. */
+  owed: Uint8Array | undefined
   last: Frame | null = null
 
   constructor(opened: Opened, own: Pick<LiveSession, "outgoing" | "scope" | "watch" | "clock">) {
@@ -121,9 +123,20 @@ class LiveSession implements Session {
     return part(this, end)
   }
 
-  /** Answers and questions of the heartbeat never wait: when the queue is full, what is in it shows that we live. */
+  /**
+   * Answers and questions of the heartbeat never wait: when the queue is full, what is in it shows that we live. A Pong is
+   * not lost by that: the last one goes with what is written next.
+   */
   post(frame: Frame): void {
-    Queue.offerUnsafe(this.outgoing, encode(frame))
+    const chunk = encode(frame)
+    if (!Queue.offerUnsafe(this.outgoing, chunk) && frame._tag === "Pong") this.owed = chunk
+  }
+
+  /** What was queued, and the Pong that had no room. */
+  withOwed(queued: ReadonlyArray<Uint8Array>): ReadonlyArray<Uint8Array> {
+    const { owed } = this
+    this.owed = undefined
+    return owed === undefined ? queued : [...queued, owed]
   }
 
   ask(): void {
@@ -181,7 +194,7 @@ const write = Effect.fnUntraced(function* (self: LiveSession, chunks: ReadonlyAr
 /** What is queued, in order; when the session has ended also the Goodbye, if there is one. */
 const writer = (self: LiveSession) =>
   Queue.takeBetween(self.outgoing, 1, batchMax).pipe(
-    Effect.flatMap((chunks) => write(self, chunks)),
+    Effect.flatMap((chunks) => write(self, self.withOwed(chunks))),
     Effect.forever,
     Effect.catchIf(Cause.isDone, () => (self.last === null ? Effect.void : write(self, [encode(self.last)]))),
     // The peer may have said why before it hung up: that is in the reader's hands, if it is not held up.
