@@ -32,6 +32,39 @@ const counted = () => {
   return { seen, store }
 }
 
+/** Stores of receivers none of which writes much more than the slowest of them has written. */
+const inStep = (names: ReadonlyArray<string>, ahead: number) => {
+  const done = new Map(names.map((name) => [name, 0]))
+  const waiting = new Set<() => void>()
+  const wrote = (name: string, bytes: number) =>
+    Effect.callback<void>((resume) => {
+      done.set(name, (done.get(name) ?? 0) + bytes)
+      const look = () => {
+        if ((done.get(name) ?? 0) - Math.min(...done.values()) > ahead) return
+        waiting.delete(look)
+        resume(Effect.void)
+      }
+      waiting.add(look)
+      for (const other of waiting) other()
+    })
+  const store = (name: string) => (real: FileStore["Service"]) => ({
+    ...real,
+    stage: (...args: Parameters<typeof real.stage>) =>
+      Effect.map(real.stage(...args), (staging) => ({
+        ...staging,
+        write: (parts: Parameters<typeof staging.write>[0]) =>
+          Effect.andThen(
+            staging.write(parts),
+            wrote(
+              name,
+              parts.reduce((sum, { bytes }) => sum + bytes.length, 0)
+            )
+          )
+      }))
+  })
+  return Object.fromEntries(names.map((name) => [name, store(name)]))
+}
+
 /** Alice, and receivers who ask a person, so that they begin together. */
 const groupOf = Effect.fnUntraced(function* (
   names: ReadonlyArray<string>,
@@ -103,7 +136,8 @@ describe("a group", () => {
 
   quietly("is walked once, and each block is read once while the receivers keep step", () =>
     Effect.gen(function* () {
-      const { alice, seen, total, transfers } = yield* groupOf(["bob", "carol", "dave"])
+      const names = ["bob", "carol", "dave"]
+      const { alice, seen, total, transfers } = yield* groupOf(names, inStep(names, 2 * mebi))
       yield* Effect.forEach(transfers, ({ id, node }) => node.transfer.accept(id, {}), { concurrency: "unbounded" })
       for (const { id, node } of transfers) {
         assert.strictEqual((yield* node.over(id)).state, "done")
