@@ -3,6 +3,7 @@
  * pieces is put together. It owns one buffer, made when first needed, and knows nothing of links.
  */
 import { blockHeadBytes, headerBytes, kinds } from "../../schema/Block.ts"
+import { copyInto } from "../../services/transport/LinkBuffer.ts"
 
 /** A block whose head has come. */
 export interface Arriving {
@@ -66,8 +67,8 @@ export class LaneInput {
   private join(kept: number, chunk: Uint8Array): Uint8Array {
     const length = kept + chunk.length
     const into = length <= this.joined.length ? this.joined : new Uint8Array(length)
-    if (into !== this.joined) into.set(this.joined.subarray(0, kept))
-    into.set(chunk, kept)
+    if (into !== this.joined) copyInto(into, 0, this.joined, 0, kept)
+    copyInto(into, kept, chunk)
     return into.subarray(0, length)
   }
 
@@ -88,7 +89,7 @@ export class LaneInput {
   give(into: Uint8Array): number {
     const end = Math.min(this.rest.length, this.at + into.length)
     const given = end - this.at
-    into.set(this.rest.subarray(this.at, end))
+    copyInto(into, 0, this.rest, this.at, end)
     this.at = end
     return given
   }

@@ -35,6 +35,11 @@ const nothing = new Uint8Array(0)
 /** Not `slice`: that of a Node Buffer copies nothing. */
 const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes)
 
+/** Node's own copy: that of typed arrays is three times as slow into memory that threads share. */
+export const copyInto = (into: Uint8Array, at: number, from: Uint8Array, start = 0, end = from.length): void => {
+  Buffer.prototype.copy.call(from, into, at, start, end)
+}
+
 export class LinkBuffer {
   readonly #highWater: number
   readonly #onRoom: () => void
@@ -86,11 +91,11 @@ export class LinkBuffer {
     }
     const wanted = waiting.into.length - waiting.filled
     if (chunk.length < wanted) {
-      waiting.into.set(chunk, waiting.filled)
+      copyInto(waiting.into, waiting.filled, chunk)
       waiting.filled += chunk.length
       return
     }
-    waiting.into.set(chunk.length === wanted ? chunk : chunk.subarray(0, wanted), waiting.filled)
+    copyInto(waiting.into, waiting.filled, chunk, 0, wanted)
     this.#waiting = undefined
     if (chunk.length > wanted) this.#append(chunk.subarray(wanted), ownership)
     waiting.resume(Effect.succeed(waiting.into))
@@ -188,7 +193,7 @@ export class LinkBuffer {
     let filled = 0
     for (let head = this.#segments[0]; head !== undefined && filled < into.length; head = this.#segments[0]) {
       const count = Math.min(head.end - head.start, into.length - filled)
-      into.set(head.bytes.subarray(head.start, head.start + count), filled)
+      copyInto(into, filled, head.bytes, head.start, head.start + count)
       filled += count
       head.start += count
       if (head.start === head.end) this.#segments.shift()
