@@ -71,7 +71,7 @@ console.log("embedded as", id.slice(0, 8))
 const thread = `
 import { once } from "node:events"
 import { Worker } from "node:worker_threads"
-for (const place of ["services", "bundle"]) {
+for (const place of ["services/files", "bundle"]) {
   const worker = new Worker("./node_modules/kith/dist/" + place + "/FileStoreWorker.js")
   worker.postMessage({ number: 1, kind: "digests", args: [[{ at: 0, length: 1 }], new SharedArrayBuffer(1)] })
   const [{ done }] = await once(worker, "message")
