@@ -31,11 +31,11 @@ const sizeOf = async (mib: number): Promise<Point> => {
   return { at: mib, seconds, mib: peakMib }
 }
 
-/** Entries, the directories among them. */
+/** Entries, the directories among them, and the one they are in. */
 const treeOf = async (entries: number): Promise<Point> => {
   await using home = new Home("growth")
   const directories = Math.ceil(entries / (perDirectory + 1))
-  const source = tree(home.at("tree"), { files: Math.max(1, entries - directories), directories, bytes: 4 })
+  const source = tree(home.at("tree"), { files: Math.max(1, entries - directories - 1), directories, bytes: 4 })
   const { alice, bob } = await connected(home)
   const { peakMib, seconds } = await send(alice, [bob], source)
   return { at: entries, seconds, mib: peakMib }
