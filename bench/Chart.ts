@@ -75,11 +75,10 @@ const plot = ({ points, what, x: across, y: up }: Curve, top: number, height: nu
   )
   const path = points.map(([a, b], at) => `${at === 0 ? "M" : "L"}${x.of(a).toFixed(1)} ${y.of(b).toFixed(1)}`).join("")
   const ticks = Array.from({ length: y.high - y.low + 1 }, (_, at) => 10 ** (y.low + at))
-  const marks = ticks.map((at) => text(left - 10, y.of(at) + 4, round(at), "end", 11))
-  const feet = points.map(([at]) => text(x.of(at), top + height + 18, round(at), "middle", 11))
+  const marks = ticks.map((at) => text(left - 10, y.of(at) + 4, at.toLocaleString("en"), "end", 11))
+  const feet = points.map(([at]) => text(x.of(at), top + height + 18, at.toLocaleString("en"), "middle", 11))
   return [
-    text(12, top + 8, what),
-    text(left - 10, top + 8, up, "end", 11),
+    text(12, top + 4, `${what}, in ${up}`),
     text(width - right + 10, top + height + 4, across, "start", 11),
     ...marks,
     ...feet,

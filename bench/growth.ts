@@ -112,6 +112,6 @@ const compared = (what: string, points: ReadonlyArray<Point>, middle: number, al
 }
 
 const drawn = (x: string, points: ReadonlyArray<Point>): ReadonlyArray<Curve> => [
-  { what: `Seconds against ${x}`, x, y: "s", points: points.map(({ at, seconds }) => [at, seconds]) },
+  { what: `Time against ${x}`, x, y: "s", points: points.map(({ at, seconds }) => [at, seconds]) },
   { what: `Most memory against ${x}`, x, y: "MiB", points: points.map(({ at, mib }) => [at, mib]) }
 ]
