@@ -359,6 +359,25 @@ describe("adding by hand", () => {
     })
   )
 
+  it.effect("a peer that is not at its addresses leaves nothing behind; one that comes later is reached", () =>
+    Effect.gen(function* () {
+      const { alice, bob, network } = yield* two()
+      network.host("idle")
+      const failed = yield* Effect.flip(elapse(alice.connection.reach(bob.id, [tcp("idle", 9090)])))
+      assert.include(failed.message, "refused the connection")
+      assert.deepStrictEqual(yield* alice.held, { actors: 0, links: 0 })
+      assert.isTrue(Option.isNone(yield* alice.registry.get(bob.id)))
+      // Of two at one time the one that fails takes nothing from the other.
+      const bad = yield* Effect.forkChild(alice.connection.reach(bob.id, [tcp("idle", 9090)]), {
+        startImmediately: true
+      })
+      yield* elapse(alice.connection.reach(bob.id, [bob.address]))
+      yield* Fiber.await(bad)
+      assert.deepStrictEqual(yield* alice.connection.connected, [bob.id])
+      assert.isTrue(Option.exists(yield* alice.registry.get(bob.id), ({ wanted }) => wanted))
+    })
+  )
+
   it.effect("returns the peer once its session is up, and again for one that is connected, over the same link", () =>
     Effect.gen(function* () {
       const { network, alice, bob, ofAlice, ofBob } = yield* connectedPair()

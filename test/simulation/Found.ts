@@ -46,5 +46,17 @@ export const found: Readonly<Record<string, Scenario>> = {
       { wait: 0, act: { _tag: "send", node: 1, to: [0], tree: 1 } },
       { wait: 15_000, act: { _tag: "send", node: 2, to: [1], tree: 1 } }
     ]
+  },
+  // Seed 4020. The actor of a peer that was not there stayed, though nobody knew it.
+  "a ticket of a node that is not there": {
+    seed: 4020,
+    nodes: 5,
+    conditions: {},
+    segments: [["lan", "lan2"], ["lan"], ["lan2"], ["lan"], ["lan"]],
+    steps: [
+      { wait: 0, act: { _tag: "invite", node: 2, lasts: 17 } },
+      { wait: 0, act: { _tag: "unplug", node: 2 } },
+      { wait: 0, act: { _tag: "join", node: 4, ticket: 1 } }
+    ]
   }
 }

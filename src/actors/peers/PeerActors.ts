@@ -182,25 +182,32 @@ export const make = Effect.gen(function* () {
   const suggest: Connection["Service"]["suggest"] = (id, address) =>
     roster.get(id)?.isAt(address) === true ? Effect.void : follow(id, address)
 
-  const reach = Effect.fn("Connection.reach")(function* (id: PeerId, addresses: ReadonlyArray<Address>) {
-    const name = short(id)
-    if (id === identity.id) return yield* new DialError({ problem: "self", address: name, detail: "" })
-    yield* registry.markRemoved(id, false)
-    const actor = yield* admit(id)
-    if (typeof actor === "string") return yield* refused(id, name, actor)
-    if (actor.session() === undefined) {
-      const all = distinct([...addresses, ...actor.addresses()])
-      const dial = dialAny(transport, all, { protocol: "kith/1", expect: id, each: limits.dialEach })
-      // The peer, or this node by itself, may be quicker than what we begin now.
-      yield* Effect.raceFirst(openByHand(dial), actor.connected)
-    }
-    yield* actor.want(null)
-  })
-
   const want = Effect.fn("Connection.want")(function* (id: PeerId) {
     yield* registry.markRemoved(id, false)
     const actor = yield* admit(id)
     if (typeof actor !== "string") yield* actor.want(null)
+  })
+
+  const reach = Effect.fn("Connection.reach")(function* (id: PeerId, addresses: ReadonlyArray<Address>) {
+    const name = short(id)
+    if (id === identity.id) return yield* new DialError({ problem: "self", address: name, detail: "" })
+    yield* registry.markRemoved(id, false)
+    const isNew = roster.get(id) === undefined
+    const actor = yield* admit(id)
+    if (typeof actor === "string") return yield* refused(id, name, actor)
+    // Who was never met, and is not there, is as unknown as before.
+    const leave = Effect.suspend(() =>
+      isNew && !actor.isMet()
+        ? Effect.andThen(actor.stop("shutdown", { forget: false }), registry.forget(id))
+        : Effect.void
+    )
+    if (actor.session() === undefined) {
+      const all = distinct([...addresses, ...actor.addresses()])
+      const dial = dialAny(transport, all, { protocol: "kith/1", expect: id, each: limits.dialEach })
+      // The peer, or this node by itself, may be quicker than what we begin now.
+      yield* Effect.raceFirst(openByHand(dial), actor.connected).pipe(Effect.onError(() => leave))
+    }
+    yield* want(id)
   })
 
   const expel = Effect.fn("Connection.expel")(function* (id: PeerId) {
