@@ -195,7 +195,7 @@ export const make = Effect.gen(function* () {
     const isNew = roster.get(id) === undefined
     const actor = yield* admit(id)
     if (typeof actor === "string") return yield* refused(id, name, actor)
-    // Who was never met, and is not there, is as unknown as before.
+    // Nothing is left of the attempt where the peer was never met and is not there.
     const leave = Effect.suspend(() =>
       isNew && !actor.isMet()
         ? Effect.andThen(actor.stop("shutdown", { forget: false }), registry.forget(id))
