@@ -86,7 +86,10 @@ export class Connection extends Context.Service<
     readonly inbox: <const Tag extends FrameTag>(
       ...tags: ReadonlyArray<Tag>
     ) => Effect.Effect<Queue.Dequeue<Inbound<Tag> | SessionChange>, never, Scope.Scope>
-    /** Opens a data link to a connected peer: where its session came from with the port of its Hello, then its other addresses. */
+    /**
+     * Opens a data link to a connected peer, within `limits.dataDial`: where its session came from with the port of its
+     * Hello, then its other addresses.
+     */
     readonly openDataLink: (peer: PeerId) => Effect.Effect<Link, NotConnected | DialError, Scope.Scope>
   }
 >()("kith/services/Connection") {}

@@ -64,12 +64,7 @@ export class ReceiveLinks {
     const { id, peer } = this.record
     return Effect.gen({ self: this }, function* () {
       yield* Effect.sleep(retryAfter(failures))
-      const opened = yield* Effect.option(
-        Effect.timeoutOrElse(connection.openDataLink(peer), {
-          duration: limits.dataDial,
-          orElse: () => Effect.fail("late")
-        })
-      )
+      const opened = yield* Effect.option(connection.openDataLink(peer))
       if (Option.isSome(opened)) {
         const lane = new DataLane(opened.value)
         yield* lane.attach({ transfer: id, lane: number, attempt })
