@@ -219,16 +219,22 @@ describe("a peer that reads nothing", () => {
   )
 })
 
+/** Alice has offered bob a file, and eve is there. */
+const offeredBeforeEve = Effect.gen(function* () {
+  const { alice, bob, network } = yield* pair({ settings: { accept: "ask" } })
+  const eve = yield* startOn(network, "eve")
+  yield* join(alice, bob)
+  fs.writeFileSync(path.join(alice.sources, "f"), "secret")
+  const [sent] = yield* alice.transfer.send([path.join(alice.sources, "f")], [bob.id])
+  assert(sent !== undefined)
+  yield* bob.until((view) => view.totalBytes === 6)
+  return { alice, bob, eve, sent }
+})
+
 describe("a data link", () => {
   quietly("is ended by the words of its peer only, whoever else knows its id", () =>
     Effect.gen(function* () {
-      const { alice, bob, network } = yield* pair({ settings: { accept: "ask" } })
-      const eve = yield* startOn(network, "eve")
-      yield* join(alice, bob)
-      fs.writeFileSync(path.join(alice.sources, "f"), "secret")
-      const [sent] = yield* alice.transfer.send([path.join(alice.sources, "f")], [bob.id])
-      assert(sent !== undefined)
-      yield* bob.until((view) => view.totalBytes === 6)
+      const { alice, bob, eve, sent } = yield* offeredBeforeEve
       const transfer = sent.id
       const words = [
         Frame.cases.TransferControl.make({ transfer, action: "cancel", reason: "" }),
@@ -243,13 +249,7 @@ describe("a data link", () => {
 
   quietly("is refused to who is not the peer of the transfer, and to who speaks nonsense", () =>
     Effect.gen(function* () {
-      const { alice, bob, network } = yield* pair({ settings: { accept: "ask" } })
-      const eve = yield* startOn(network, "eve")
-      yield* join(alice, bob)
-      fs.writeFileSync(path.join(alice.sources, "f"), "secret")
-      const [sent] = yield* alice.transfer.send([path.join(alice.sources, "f")], [bob.id])
-      assert(sent !== undefined)
-      yield* bob.until((view) => view.totalBytes === 6)
+      const { alice, bob, eve, sent } = yield* offeredBeforeEve
       const attempt = (first: Uint8Array) =>
         Effect.gen(function* () {
           const link = yield* eve.transport.dial(alice.address, { protocol: "kith-data/1", expect: alice.id })
