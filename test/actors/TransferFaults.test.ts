@@ -155,6 +155,8 @@ describe("a fault of the receiver's disk", () => {
       const there = yield* alice.over(sent.id)
       assert.strictEqual(there.state, "failed")
       assert.match(there.error ?? "", /too long/)
+      // It says so before it has cleaned up.
+      yield* bob.over(sent.id)
       assert.deepStrictEqual(fs.readdirSync(bob.received), [])
     })
   )
