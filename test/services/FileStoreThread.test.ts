@@ -113,7 +113,7 @@ describe("the thread of a file store", () => {
           (thread) => Effect.promise(() => thread.end())
         )
         for (let run = 0; run < 2; run++) {
-          const [asked] = yield* Effect.promise(() => Promise.allSettled([thread.order("sync", thread.fresh())]))
+          const [asked] = yield* Effect.promise(() => Promise.allSettled([thread.request("sync", thread.fresh())]))
           assert(asked.status === "rejected")
           assert.propertyVal(asked.reason, "code", "ETHREAD")
         }
@@ -124,8 +124,8 @@ describe("the thread of a file store", () => {
   it.live("tells of what was asked of it when it is ended", () =>
     Effect.gen(function* () {
       const thread = yield* FileStoreThread.make
-      const asked = thread.order("sync", thread.fresh())
-      const other = thread.order("digests", [{ at: 0, length: 1 << 20 }], new SharedArrayBuffer(1 << 20))
+      const asked = thread.request("sync", thread.fresh())
+      const other = thread.request("digests", [{ at: 0, length: 1 << 20 }], new SharedArrayBuffer(1 << 20))
       const settled = Promise.allSettled([asked, other])
       yield* Effect.promise(() => thread.end())
       for (const one of yield* Effect.promise(() => settled)) {

@@ -5,7 +5,7 @@
  *
  * On the main thread: FileStoreSending and FileStoreStaging (what is sent, what is received), FileStoreArchive and
  * FileStoreAppend (what outlives a run), FileStoreSystem (its calls, and what errors mean), FileStoreThread (the other
- * one's owner). There: FileStoreWorker and FileStoreDesk (orders), FileStoreWalk, FileStoreSource, FileStoreStagedFiles,
+ * one's owner). There: FileStoreWorker and FileStoreHandlers (requests), FileStoreWalk, FileStoreSource, FileStoreStagedFiles,
  * FileStorePublish and FileStoreCounterparts (work), FileStoreHeld (staying inside a directory), FileStoreCalls.
  *
  * What it opens belongs to the scopes of `scan`, `open`, `stage`, `reopen` and `archive`. The layer owns the thread, which

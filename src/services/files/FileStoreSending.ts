@@ -9,7 +9,7 @@ import * as Stream from "effect/Stream"
 import type { FileStoreError, Picked, Scanned, Source, SourcePart } from "../FileStore.ts"
 import { codeOf } from "./FileStoreCalls.ts"
 import { eachDigest, packSource, unpackFound } from "./FileStoreColumns.ts"
-import type { BatchRead } from "./FileStoreDesk.ts"
+import type { BatchRead } from "./FileStoreHandlers.ts"
 import { filling } from "./FileStoreShared.ts"
 import * as System from "./FileStoreSystem.ts"
 import type { FileStoreThread } from "./FileStoreThread.ts"
@@ -29,12 +29,12 @@ export const scan = (
       const id = thread.fresh()
       const work = <A>(run: () => Promise<A>) => System.attempt(picked.path, "read", run)
       yield* Effect.acquireRelease(
-        work(() => thread.order("walk", id, picked, as, skip)),
+        work(() => thread.request("walk", id, picked, as, skip)),
         () => Effect.promise(() => thread.release("endWalk", id))
       )
       return Stream.paginate(undefined, () =>
         Effect.map(
-          work(() => thread.order("walked", id)),
+          work(() => thread.request("walked", id)),
           (batch) =>
             batch === undefined
               ? ([[], Option.none<undefined>()] as const)
@@ -85,11 +85,11 @@ class SourceReader {
   private async readShared(parts: ReadonlyArray<SourcePart>, into: Uint8Array): Promise<BatchRead> {
     const columns = packSource(parts)
     try {
-      return await this.thread.order("read", await this.opened(), columns, into)
+      return await this.thread.request("read", await this.opened(), columns, into)
     } catch (cause) {
       if (codeOf(cause) !== "ETHREAD") throw cause
       this.id = undefined
-      return this.thread.order("read", await this.opened(), columns, into)
+      return this.thread.request("read", await this.opened(), columns, into)
     }
   }
 
@@ -97,7 +97,7 @@ class SourceReader {
     if (this.id !== undefined) return this.id
     const id = this.thread.fresh()
     this.id = id
-    await this.thread.order("openSource", id, this.picked)
+    await this.thread.request("openSource", id, this.picked)
     return id
   }
 }

@@ -78,7 +78,7 @@ export class StagingDirectory {
       const own = await hold(reserved.at(id), false)
       const data = await hold(own.at("data"), false)
       const staging = new StagingDirectory(thread, rootPath, id, { root, own, data })
-      await thread.order("openStaging", staging.number, {
+      await thread.request("openStaging", staging.number, {
         shown: staging.where(""),
         root: placeOf(root),
         data: placeOf(data),
@@ -113,16 +113,16 @@ export class StagingDirectory {
     return {
       id: this.id,
       root: this.rootPath,
-      make: (entries) => work(first(entries), "created", () => thread.order("make", number, entries)),
+      make: (entries) => work(first(entries), "created", () => thread.request("make", number, entries)),
       write: (parts) => work(first(parts), "written", () => this.write(parts)),
       digests: (all) => work("", "read", () => this.digests(all)),
-      sync: work("", "synced", () => thread.order("sync", number)),
-      remove: (below) => work(below, "removed", () => thread.order("remove", number, below)),
-      seal: (directories) => work(first(directories), "sealed", () => thread.order("seal", number, directories)),
+      sync: work("", "synced", () => thread.request("sync", number)),
+      remove: (below) => work(below, "removed", () => thread.request("remove", number, below)),
+      seal: (directories) => work(first(directories), "sealed", () => thread.request("seal", number, directories)),
       journal: this.journal.file,
       manifest: this.manifest.file,
-      holds: (files) => work(first(files), "read", () => thread.order("holds", number, files)),
-      counterparts: (files) => System.attempt(this.rootPath, "read", () => thread.order("marks", number, files)),
+      holds: (files) => work(first(files), "read", () => thread.request("holds", number, files)),
+      counterparts: (files) => System.attempt(this.rootPath, "read", () => thread.request("marks", number, files)),
       readCounterparts: (parts, into) => Effect.uninterruptible(Effect.promise(() => this.readMarked(parts, into))),
       publish: (tops, policy, options = {}) => this.publish(tops, policy, options),
       discard: work("", "removed", () => this.discard())
@@ -131,16 +131,16 @@ export class StagingDirectory {
 
   private write(parts: ReadonlyArray<StagedPart>): Promise<void> {
     const { places, shared } = located(parts.map(({ bytes }) => bytes))
-    return this.thread.order("write", this.number, packStaged(parts, places), shared)
+    return this.thread.request("write", this.number, packStaged(parts, places), shared)
   }
 
   private async digests(all: ReadonlyArray<Uint8Array>): Promise<ReadonlyArray<Uint8Array>> {
     const { places, shared } = located(all)
-    return eachDigest(await this.thread.order("digests", places, shared))
+    return eachDigest(await this.thread.request("digests", places, shared))
   }
 
   private readMarked(parts: ReadonlyArray<CounterpartPart>, into: Uint8Array): Promise<ReadonlyArray<boolean>> {
-    return filling(into, parts, (shared) => this.thread.order("readMarked", this.number, parts, shared)).catch(() =>
+    return filling(into, parts, (shared) => this.thread.request("readMarked", this.number, parts, shared)).catch(() =>
       // What cannot be read is not what it was.
       parts.map(() => false)
     )
@@ -155,14 +155,14 @@ export class StagingDirectory {
       for (let at = 0; at < tops.length; at += publishWidth) {
         let waiting = tops.slice(at, at + publishWidth)
         while (waiting.length > 0) {
-          const choices = yield* work(() => thread.order("choose", number, waiting, policy, known ?? new Map()))
+          const choices = yield* work(() => thread.request("choose", number, waiting, policy, known ?? new Map()))
           const moves: Array<Move> = []
           for (const choice of choices) {
             if ("name" in choice) moves.push(choice)
             else published.set(choice.top, Result.succeed(target(choice.published)))
           }
           if (note !== undefined && moves.length > 0) yield* note(moves)
-          const outcomes = yield* work(() => thread.order("move", number, moves, policy))
+          const outcomes = yield* work(() => thread.request("move", number, moves, policy))
           waiting = []
           for (const [i, { name, top }] of moves.entries()) {
             const failed = outcomes[i]?.failed

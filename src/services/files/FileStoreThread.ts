@@ -1,6 +1,6 @@
 /**
- * The main thread's side of the file store's thread: one worker, started with the first order and anew if it ended by
- * itself. Orders to one that ended fail with ETHREAD, and so do those about what it had open: that is to be opened
+ * The main thread's side of the file store's thread: one worker, started with the first request and anew if it ended by
+ * itself. Requests to one that ended fail with ETHREAD, and so do those about what it had open: that is to be opened
  * again. Its scope ends it. Its memory has no limit of its own: V8 would end the whole process with a thread that is over
  * it, and what it holds is bounded by what one transfer may list.
  */
@@ -9,13 +9,13 @@ import type * as Scope from "effect/Scope"
 import * as path from "node:path"
 import { Worker } from "node:worker_threads"
 import { codeOf, Fault, refusal } from "./FileStoreCalls.ts"
-import type { FileStoreDesk } from "./FileStoreDesk.ts"
-import type { Answer, Failed, Order, Work } from "./FileStoreWorker.ts"
+import type { FileStoreHandlers } from "./FileStoreHandlers.ts"
+import type { Answer, Failed, Request, Work } from "./FileStoreWorker.ts"
 
 /** Beside this file, in the sources, in what is built, and in the bundle. */
 const program = new URL(`./FileStoreWorker${path.extname(import.meta.url)}`, import.meta.url)
 
-type Result<Kind extends Work> = Awaited<ReturnType<FileStoreDesk[Kind]>>
+type Result<Kind extends Work> = Awaited<ReturnType<FileStoreHandlers[Kind]>>
 
 interface Waiting {
   readonly resolve: (done: unknown) => void
@@ -42,13 +42,13 @@ export class FileStoreThread {
   }
 
   /** Has it done. */
-  order<Kind extends Work>(kind: Kind, ...args: Parameters<FileStoreDesk[Kind]>): Promise<Result<Kind>> {
+  request<Kind extends Work>(kind: Kind, ...args: Parameters<FileStoreHandlers[Kind]>): Promise<Result<Kind>> {
     return new Promise((resolve, reject) => {
       const number = this.fresh()
-      const order: Order<Kind> = { number, kind, args }
+      const request: Request<Kind> = { number, kind, args }
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-      this.running.postMessage(order)
-      // What answers an order is what that kind of work returns.
+      this.running.postMessage(request)
+      // What answers a request is what that kind of work returns.
       this.waiting.set(number, { resolve: (done) => resolve(done as Result<Kind>), reject })
     })
   }
@@ -56,7 +56,7 @@ export class FileStoreThread {
   /** Has it let go of something. One that ended has done so. */
   async release(kind: "endWalk" | "closeSource" | "closeStaging" | "forget", id: number): Promise<void> {
     if (this.worker === undefined) return
-    await this.order(kind, id).catch((cause: unknown) => {
+    await this.request(kind, id).catch((cause: unknown) => {
       if (codeOf(cause) !== "ETHREAD") throw cause
     })
   }

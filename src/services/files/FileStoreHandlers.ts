@@ -62,7 +62,7 @@ const gone = () => Calls.refusal("ETHREAD", "the thread that had it has ended")
 
 const place = ({ fd, location }: DirectoryPlace): HeldTree => HeldTree.below(directoryAt(location, fd))
 
-export class FileStoreDesk {
+export class FileStoreHandlers {
   private readonly walks = new Map<number, Generator<Array<Scanned>, void>>()
   private readonly sources = new Map<number, SourceFiles>()
   private readonly stagings = new Map<number, Staged>()
